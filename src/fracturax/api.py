@@ -1,0 +1,89 @@
+"""The public verbs that take plain paths and names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fracturax.core.case import Case
+from fracturax.core.errors import MissingExtraError
+from fracturax.core.study import Study
+
+if TYPE_CHECKING:
+    from fracturax.evaluation import Evaluation
+    from fracturax.models.bundle import Bundle
+    from fracturax.models.runtime import XrayPredictor
+
+
+def open(path: str | Path) -> Study:
+    """Open the one study at a path: a file, a folder, a zip or a DICOMDIR.
+
+    Raises:
+        UnreadableImageError: If nothing there can be read.
+        ImageError: If there are several studies.
+    """
+    from fracturax.imaging import open_study
+
+    return open_study(Path(path))
+
+
+def load(
+    model: str | Path = "xray", *, precision: str | None = None, threads: int = 0
+) -> XrayPredictor:
+    """Load a model: the name of one that comes with the package, or a bundle's folder.
+
+    Args:
+        model: Name or folder.
+        precision: Graph to run; the bundle's default if None.
+        threads: Threads of one inference; 0 takes all cores.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        ModelError: If the bundle is damaged or was changed.
+    """
+    from fracturax.models.bundle import load_bundle
+    from fracturax.models.runtime import XrayPredictor
+
+    return XrayPredictor(load_bundle(model), precision=precision, threads=threads)
+
+
+def evaluate(model: XrayPredictor, cases: Sequence[Case]) -> Evaluation:
+    """Return every number of a model on cases whose truth is known, with its 95 % interval.
+
+    Raises:
+        LeakageError: If the model was trained on one of the cases.
+    """
+    from fracturax.pipelines.evaluate import evaluate as judge
+
+    return judge(model, cases).evaluation
+
+
+def train(
+    recipe: str | Path, *, root: str | Path, out: str | Path = "runs", version: str = "0"
+) -> Bundle:
+    """Train a recipe on a data set, cross-validated, and return its calibrated bundle.
+
+    Args:
+        recipe: TOML file.
+        root: Folder of the data set.
+        out: Folder for the run; the bundle lies in `<out>/<name>/bundle`.
+        version: Version of the bundle.
+
+    Raises:
+        MissingExtraError: If the `train` extra is not installed.
+        ConfigError: If the recipe is wrong.
+        DataError: If the data set cannot be read.
+    """
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", verb="train") from error
+    from fracturax.pipelines.publish import publish
+    from fracturax.pipelines.train import train as run_recipe
+    from fracturax.training.recipe import load_recipe
+
+    parsed = load_recipe(Path(recipe))
+    folder = Path(out) / parsed.name
+    run = run_recipe(parsed, root=Path(root), out=folder)
+    return publish(run, bundle=folder / "bundle", results=folder / "results", version=version)

@@ -1,0 +1,140 @@
+"""`fracturax read` and `fracturax demo`: from files to reports."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from fracturax.cli.console import JsonOption, print_json, show_progress, words
+from fracturax.core.errors import UnreadableImageError
+from fracturax.core.prediction import Status
+from fracturax.core.report import RESEARCH_USE_NOTICE
+
+_STYLES: dict[Status, str] = {
+    "fracture": "bold bright_red",
+    "doubt": "bold yellow",
+    "no_fracture": "green",
+    "not_assessed": "bold magenta",
+}
+_LARGEST_TABLE = 40
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the reports.")]
+Forms = Annotated[str, typer.Option("--forms", help="Of html, json, png, csv; with commas.")]
+Model = Annotated[str, typer.Option("--model", help="Name of a model, or a bundle's folder.")]
+Precision = Annotated[
+    str | None, typer.Option("--precision", help="fp32 or int8; the bundle's default if not given.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command("read")(read)
+    app.command("demo")(demo)
+
+
+def read(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Films, folders, zips or DICOMDIRs.", show_default=False),
+    ],
+    out: Out = Path("results"),
+    forms: Forms = "html,json,png",
+    model: Model = "xray",
+    precision: Precision = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read radiographs: an answer and a report for each study."""
+    read_paths(paths, out=out, forms=forms, model=model, precision=precision, as_json=as_json)
+
+
+def demo(
+    out: Out = Path("fracturax-demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """Read the example study that comes with FracturaX: synthetic films, no patient."""
+    from fracturax.example import example_study_folder
+
+    words.print("Reading the example: SYNTHETIC films, drawn by a program, of no patient.")
+    read_paths([example_study_folder()], out=out, as_json=as_json)
+
+
+def read_paths(
+    paths: list[Path],
+    *,
+    out: Path,
+    forms: str = "html,json,png",
+    model: str = "xray",
+    precision: str | None = None,
+    as_json: bool = False,
+) -> None:
+    """Find, read, write, and say what was found."""
+    from fracturax.api import load
+    from fracturax.pipelines.read import Written, find_all, read_to_folder
+    from fracturax.reporting import report_document
+
+    studies = find_all(paths)
+    workers = min(len(studies), os.cpu_count() or 1)
+    predictor = load(model, precision=precision, threads=1 if workers > 1 else 0)
+    chosen = [form for form in forms.split(",") if form]
+    reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
+    documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
+    readable, reason = 0, ""
+    written: Written
+    for written in show_progress(reading, "reading", total=len(studies)):
+        report = written.report
+        counts[report.prediction.status] += 1
+        readable += bool(report.study.images)
+        reason = reason or (report.prediction.reason or "")
+        if as_json:
+            files = [str(file) for file in written.files]
+            documents.append({**report_document(report), "files": files})
+        elif table.row_count < _LARGEST_TABLE:
+            _add_row(table, written)
+    if as_json:
+        print_json({"studies": documents, "counts": counts})
+    else:
+        words.print(table)
+        _print_summary(out, counts, len(studies), table.row_count)
+    if not readable:
+        raise UnreadableImageError("nothing could be read", got=reason)
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("study", "answer", "probability", "film", "findings"):
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _add_row(table: Table, written: object) -> None:
+    from rich.text import Text
+
+    from fracturax.pipelines.read import Written
+
+    assert isinstance(written, Written)
+    answer = written.report.prediction
+    shown = answer.status.replace("_", " ")
+    probability = "" if answer.probability is None else f"{answer.probability:.0%}"
+    film = answer.decisive_image or ", ".join(image.image for image in answer.images)
+    table.add_row(
+        answer.study_key,
+        Text(shown, style=_STYLES[answer.status]),
+        probability,
+        Text(film or ", ".join(file.name for file in written.report.study.unreadable)),
+        Text(answer.reason or f"{len(answer.findings)}"),
+    )
+
+
+def _print_summary(out: Path, counts: dict[Status, int], total: int, shown: int) -> None:
+    if total > shown:
+        words.print(f"... and {total - shown} more studies")
+    said = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counts.items())
+    words.print(f"\n{total} studies: {said}")
+    pages = [out / "index.html"] if total > 1 else sorted(out.glob("study-*.html"))[-1:]
+    where = pages[0] if pages and pages[0].is_file() else out
+    words.print(f"Report: {where.resolve()}", soft_wrap=True)
+    words.print(RESEARCH_USE_NOTICE, style="dim")

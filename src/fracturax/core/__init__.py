@@ -1,0 +1,1 @@
+"""The shared language of all packages: standard library and NumPy only."""

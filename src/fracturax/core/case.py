@@ -1,0 +1,68 @@
+"""A Case: a study whose truth is known, and the patient it must never be separated from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fracturax.core.anatomy import Region
+from fracturax.core.geometry import Box
+from fracturax.core.study import Study
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """The outline of a fracture as `(row, column)` points, in pixels of the original image."""
+
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known to be true about an image.
+
+    Args:
+        fracture: Whether it shows a fracture.
+        boxes: Where, one box a fracture; None where nobody marked them.
+        polygons: The outlines, as far as they were drawn.
+        regions: Parts of the body it shows (more than one is possible).
+        hardware: Whether it shows metal implants; None where unknown.
+        views: Projections it shows (`frontal`, `lateral`, `oblique`).
+    """
+
+    fracture: bool
+    boxes: tuple[Box, ...] | None = None
+    polygons: tuple[Polygon, ...] = ()
+    regions: tuple[Region, ...] = ()
+    hardware: bool | None = None
+    views: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A study with its reference; the pixels are read when they are asked for.
+
+    Args:
+        name: Names the case within its data set.
+        reference: The truth.
+        patient_key: Cases that share it are never put on two sides of a split. A salted hash
+            where the patient is known, else the group of copies and neighbours.
+        open: Reads the study.
+    """
+
+    name: str
+    reference: Reference
+    patient_key: str
+    open: Callable[[], Study]
+
+
+def patient_key(identifier: str, *, salt: str) -> str:
+    """Return a key that groups a patient's studies and cannot be turned back without the salt.
+
+    Example:
+        >>> patient_key("4711", salt="a") == patient_key("4711", salt="b")
+        False
+    """
+    digest = hashlib.blake2b(identifier.encode(), key=salt.encode()[:64], digest_size=8)
+    return digest.hexdigest()

@@ -1,0 +1,163 @@
+"""A Prediction: what a model answers about a study, and the Predictor protocol all models share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.anatomy import Region
+from fracturax.core.errors import ModelError
+from fracturax.core.finding import Finding
+from fracturax.core.geometry import Box
+from fracturax.core.study import Study
+
+Status = Literal["fracture", "doubt", "no_fracture", "not_assessed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model answered: enough to find the very same one again."""
+
+    name: str
+    version: str
+    bundle_sha256: str
+    plan_sha256: str
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class OperatingPoints:
+    """The two thresholds on the calibrated probability that make three answers of it.
+
+    Args:
+        high_sensitivity: Below it the answer is `no_fracture`.
+        high_specificity: From it on the answer is `fracture`; between the two, `doubt`.
+
+    Raises:
+        ModelError: If they are not ordered within [0, 1].
+
+    Example:
+        >>> OperatingPoints(high_sensitivity=0.1, high_specificity=0.5).status(0.3)
+        'doubt'
+    """
+
+    high_sensitivity: float
+    high_specificity: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.high_sensitivity <= self.high_specificity <= 1.0:
+            raise ModelError(
+                "operating points must be ordered within [0, 1]",
+                got=f"{self.high_sensitivity} and {self.high_specificity}",
+            )
+
+    def status(self, probability: float) -> Status:
+        """Return the answer that a probability stands for."""
+        if probability >= self.high_specificity:
+            return "fracture"
+        return "doubt" if probability >= self.high_sensitivity else "no_fracture"
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationMap:
+    """Where the model saw evidence: values in [0, 1], shape `(rows, columns)`.
+
+    `extent` is the area of the original image that the map covers, in its pixels; it may reach
+    over the border where the model padded.
+    """
+
+    values: npt.NDArray[np.float32]
+    extent: Box
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePrediction:
+    """The answer about one image of a study. Fields as in `Prediction`."""
+
+    image: str
+    status: Status
+    probability: float | None = None
+    reason: str | None = None
+    findings: tuple[Finding, ...] = ()
+    region: Region | None = None
+    region_probability: float | None = None
+    hardware_probability: float | None = None
+    activation: ActivationMap | None = None
+
+    def __post_init__(self) -> None:
+        _check_answer(self.status, self.probability, self.reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model answers about one study.
+
+    Args:
+        study_key: Key of the study.
+        status: `fracture`, `doubt`, `no_fracture`, or `not_assessed`.
+        model: Which model answered.
+        operating_points: The thresholds behind the status.
+        probability: Calibrated probability of at least one fracture; None if not assessed.
+        reason: Why the study was not assessed; None if it was.
+        decisive_image: Name of the image that the answer comes from.
+        images: The answer image by image, in the order of the study.
+        duration_s: Wall-clock seconds of reading the study, without loading the model.
+
+    Raises:
+        ModelError: If an assessed study lacks a probability or an unassessed one its reason.
+    """
+
+    study_key: str
+    status: Status
+    model: ModelIdentity
+    operating_points: OperatingPoints
+    probability: float | None = None
+    reason: str | None = None
+    decisive_image: str | None = None
+    images: tuple[ImagePrediction, ...] = ()
+    duration_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_answer(self.status, self.probability, self.reason)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings of the study, most probable first."""
+        every = (finding for image in self.images for finding in image.findings)
+        return tuple(sorted(every, key=lambda finding: -finding.probability))
+
+
+def _check_answer(status: Status, probability: float | None, reason: str | None) -> None:
+    if status not in STATUSES:
+        raise ModelError("an answer has an unknown status", got=repr(status))
+    if status == "not_assessed":
+        if probability is not None or not reason:
+            raise ModelError("what is not assessed has a reason and no probability")
+    elif probability is None or not (math.isfinite(probability) and 0.0 <= probability <= 1.0):
+        raise ModelError("an answer needs a probability in [0, 1]", got=repr(probability))
+    elif reason is not None:
+        raise ModelError("what was assessed has no reason for not being so")
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Anything that answers about a study: a network, a forest on radiomics, an ensemble."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model this is."""
+        ...
+
+    @property
+    def operating_points(self) -> OperatingPoints:
+        """The thresholds behind its answers."""
+        ...
+
+    def predict(self, study: Study) -> Prediction:
+        """Answer about one study; what cannot be assessed is an answer, not an error."""
+        ...

@@ -1,0 +1,1 @@
+"""Networks, their bundles, and the runtime that reads with them."""

@@ -1,0 +1,96 @@
+"""Pretrained feature extractors for radiographs: an image in, one feature map a stride out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fracturax.core.errors import ModelError
+from fracturax.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class BackboneEntry:
+    """A backbone by name, with what a model card has to say of it."""
+
+    name: str
+    code: str
+    paper: str
+    licence: str
+
+
+BACKBONES = Registry(
+    "backbone",
+    (
+        BackboneEntry(
+            "mobilenet_v2",
+            "fracturax.models.backbones:MobileNetV2",
+            "Sandler et al., CVPR 2018",
+            "BSD-3-Clause (torchvision)",
+        ),
+    ),
+)
+
+
+class MobileNetV2(nn.Module):
+    """Features of torchvision's MobileNetV2 at strides 8, 16 and 32.
+
+    References:
+        Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+    """
+
+    strides = (8, 16, 32)
+    channels = (32, 96, 1280)
+    _ends = (7, 14, 19)
+
+    def __init__(self, weights: str) -> None:
+        super().__init__()
+        from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
+
+        network = mobilenet_v2(
+            weights=MobileNet_V2_Weights.IMAGENET1K_V1 if weights == "imagenet" else None
+        )
+        if weights not in ("imagenet", "random"):
+            network.load_state_dict(load_weights(Path(weights)))
+        self.features = network.features
+
+    def forward(self, images: Tensor) -> list[Tensor]:  # (b, 3, h, w)
+        """Return the feature maps, finest first."""
+        maps, start = [], 0
+        for end in self._ends:
+            images = self.features[start:end](images)
+            maps.append(images)
+            start = end
+        return maps
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read safetensors of any float precision as float32.
+
+    Raises:
+        ModelError: If the file is not there or no safetensors file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"the weights {path.name} cannot be read",
+            got=type(error).__name__,
+            cure="give a safetensors file, or 'imagenet' to download the library's own",
+        ) from error
+    return {
+        name: value.to(torch.float32) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+
+
+def build_backbone(name: str, weights: str) -> MobileNetV2:
+    """Build a backbone with `weights`: `imagenet`, `random`, or the path of a safetensors file."""
+    backbone: MobileNetV2 = BACKBONES.load(name)(weights)
+    return backbone

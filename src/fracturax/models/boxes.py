@@ -1,0 +1,70 @@
+"""Candidate boxes of the detection head, joined into a few; NumPy only."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.float64]
+"""`(row_min, column_min, row_max, column_max)`, shape `(n, 4)`."""
+
+_MOST_CANDIDATES = 400
+
+
+def join_boxes(
+    boxes: Boxes,
+    scores: npt.NDArray[np.float64],
+    *,
+    iou: float = 0.5,
+    at_least: float = 0.01,
+    at_most: int = 20,
+) -> tuple[Boxes, npt.NDArray[np.float64]]:
+    """Join overlapping candidates, best first; a joined box is the score-weighted mean.
+
+    Averaging the overlapping candidates places a box better than keeping one of them
+    (Solovyev et al., "Weighted boxes fusion", 2021).
+
+    Args:
+        boxes: Candidates, shape `(n, 4)`.
+        scores: Their scores in [0, 1], shape `(n,)`.
+        iou: Candidates that overlap the best one by this much join it.
+        at_least: Candidates below this score are left out.
+        at_most: How many boxes to return.
+
+    Returns:
+        Joined boxes, best first, and the score of the best candidate of each.
+
+    Example:
+        >>> candidates = np.array([[0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60.0]])
+        >>> joined, scores = join_boxes(candidates, np.array([0.6, 0.2, 0.5]))
+        >>> joined.round(2).tolist(), scores.tolist()
+        ([[0.0, 0.0, 10.0, 10.5], [50.0, 50.0, 60.0, 60.0]], [0.6, 0.5])
+    """
+    order = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
+    order = order[scores[order] >= at_least]
+    boxes, scores = boxes[order], scores[order]
+    is_free = np.ones(len(boxes), bool)
+    joined, best = [], []
+    for index in range(len(boxes)):
+        if not is_free[index]:
+            continue
+        alike = is_free & (overlap(boxes[index], boxes) >= iou)
+        alike[index] = True
+        weights = scores[alike]
+        joined.append((boxes[alike] * weights[:, None]).sum(axis=0) / weights.sum())
+        best.append(scores[index])
+        is_free &= ~alike
+        if len(joined) == at_most:
+            break
+    return np.array(joined, np.float64).reshape(-1, 4), np.array(best, np.float64)
+
+
+def overlap(one: npt.NDArray[np.float64], others: Boxes) -> npt.NDArray[np.float64]:
+    """Return the intersection over union of one box with each of others, shape `(n,)`."""
+    low = np.maximum(one[:2], others[:, :2])
+    high = np.minimum(one[2:], others[:, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    union: npt.NDArray[np.float64] = (one[2:] - one[:2]).prod() + areas - shared
+    ratio: npt.NDArray[np.float64] = shared / np.maximum(union, 1e-12)
+    return ratio

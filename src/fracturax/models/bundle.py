@@ -1,0 +1,246 @@
+"""A bundle: a folder with everything a model is, hashed, without pickle and without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from fracturax.core.config import build
+from fracturax.core.errors import ConfigError, ModelError, UnknownNameError
+from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.core.provenance import sha256_of_document, sha256_of_file
+from fracturax.models.scope import ScopeModel
+from fracturax.transforms.plan import PreprocessingPlan
+
+MANIFEST = "bundle.json"
+FORMAT = 1
+_SCOPE = "scope.safetensors"
+_FILMS = "training_films.json"
+_LARGEST_MANIFEST = 4 << 20
+_LARGEST_FILE = 512 << 20
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A logistic map from raw values of the network to a probability (Platt, 1999).
+
+    Args:
+        inputs: Names of the raw values.
+        coefficients: One each.
+        intercept: Added to their weighted sum.
+    """
+
+    inputs: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.coefficients):
+            raise ModelError("a calibration needs one coefficient for each input")
+
+    def probability(self, values: Mapping[str, float]) -> float:
+        """Return the probability for raw values by name.
+
+        Example:
+            >>> Calibration(("logit",), (1.0,), 0.0).probability({"logit": 0.0})
+            0.5
+        """
+        total = self.intercept + sum(
+            weight * values[name]
+            for name, weight in zip(self.inputs, self.coefficients, strict=True)
+        )
+        return float(1 / (1 + np.exp(-np.clip(total, -50, 50))))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `bundle.json` holds, apart from the hashes of the other files.
+
+    Args:
+        name: Name of the model.
+        version: Version of the bundle.
+        network: Name in the registry of networks.
+        created: Day of creation, ISO 8601.
+        plan: Preprocessing.
+        is_mirrored: Whether each film is also read mirrored and both answers are averaged.
+        operating_points: Thresholds on the probability of an image.
+        box_operating_points: Thresholds on the probability of a box.
+        calibration: Image values to probability.
+        box_calibration: Box and image values to probability.
+        default_precision: Graph to run unless asked otherwise.
+        graphs: File of each precision.
+        scope_limit: Largest feature distance accepted.
+        residual_scale: See `ScopeModel`.
+        training: Facts of the training: recipe, split and data hashes.
+    """
+
+    name: str
+    version: str
+    network: str
+    created: str
+    plan: PreprocessingPlan
+    is_mirrored: bool
+    operating_points: OperatingPoints
+    box_operating_points: OperatingPoints
+    calibration: Calibration
+    box_calibration: Calibration
+    default_precision: str
+    graphs: tuple[tuple[str, str], ...]
+    scope_limit: float
+    residual_scale: float
+    training: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A verified bundle, ready for a runtime."""
+
+    folder: Path
+    manifest: Manifest
+    scope: ScopeModel
+    sha256: str
+
+    def graph(self, precision: str | None = None) -> Path:
+        """Return the ONNX file of a precision (the default one if None).
+
+        Raises:
+            UnknownNameError: If the bundle does not hold it.
+        """
+        graphs = dict(self.manifest.graphs)
+        chosen = precision or self.manifest.default_precision
+        if chosen not in graphs:
+            raise UnknownNameError("precision", chosen, graphs)
+        return self.folder / graphs[chosen]
+
+    def identity(self, precision: str | None = None) -> ModelIdentity:
+        """Return what a prediction says about its model."""
+        return ModelIdentity(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            bundle_sha256=self.sha256,
+            plan_sha256=self.manifest.plan.sha256,
+            precision=precision or self.manifest.default_precision,
+        )
+
+    @property
+    def training_films(self) -> frozenset[str]:
+        """Names of the films the model was trained on; empty where the bundle does not say."""
+        path = self.folder / _FILMS
+        return frozenset(json.loads(path.read_bytes())) if path.is_file() else frozenset()
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.folder / "card.md").read_text(encoding="utf-8")
+
+
+def write_bundle(folder: Path, manifest: Manifest, scope: ScopeModel) -> Bundle:
+    """Write the manifest of a folder that holds the graphs, weights and card, and hash all.
+
+    The manifest comes last: a folder without it is no bundle.
+    """
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "mean": scope.mean,
+        "components": scope.components,
+        "spread": scope.spread,
+    }
+    save_file(arrays, folder / _SCOPE)
+    hashes = {
+        path.name: sha256_of_file(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+    body = {"format": FORMAT, "model": _document(manifest), "files": hashes}
+    document = {**body, "sha256": sha256_of_document(body)}
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    return load_bundle(folder)
+
+
+def load_bundle(source: str | Path) -> Bundle:
+    """Load and verify a bundle, by the name of one that comes with the package or by its folder.
+
+    Raises:
+        UnknownNameError: If it is neither a known name nor a folder.
+        ModelError: If a file is missing, was changed, or the manifest is damaged.
+    """
+    folder = _find(source)
+    try:
+        with (folder / MANIFEST).open("rb") as stream:
+            document = json.loads(stream.read(_LARGEST_MANIFEST))
+        body = {key: document[key] for key in ("format", "model", "files")}
+        stated, hashes = document["sha256"], dict(body["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{folder.name} is no bundle",
+            got=f"{type(error).__name__} in {MANIFEST}",
+            cure="give a folder that fracturax wrote",
+        ) from error
+    if body["format"] != FORMAT:
+        raise ModelError("the bundle has another format", got=str(body["format"]))
+    if sha256_of_document(body) != stated:
+        raise ModelError("the manifest of the bundle was changed", got="another hash")
+    for name, expected in hashes.items():
+        _verify(folder, name, expected)
+    try:
+        manifest = build(Manifest, body["model"], where=MANIFEST)
+        arrays = load_file(folder / _SCOPE)
+        scope = ScopeModel(
+            mean=arrays["mean"],
+            components=arrays["components"],
+            spread=arrays["spread"],
+            residual_scale=manifest.residual_scale,
+            limit=manifest.scope_limit,
+        )
+    except (ConfigError, KeyError, OSError, SafetensorError) as error:
+        raise ModelError("the bundle is damaged", got=str(error)) from error
+    unlisted = {name for _, name in manifest.graphs} - hashes.keys()
+    if unlisted:
+        raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
+    return Bundle(folder, manifest, scope, stated)
+
+
+def packaged_bundles() -> dict[str, Path]:
+    """Return the bundles that come with the package, by name."""
+    root = Path(str(files("fracturax"))) / "bundles"
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST}"))}
+
+
+def _find(source: str | Path) -> Path:
+    packaged = packaged_bundles()
+    if isinstance(source, str) and source in packaged:
+        return packaged[source]
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    raise UnknownNameError("model", str(source), packaged)
+
+
+def _verify(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or path.is_symlink() or not path.is_file():
+        raise ModelError("a file of the bundle is missing", got=repr(name), cure="copy it again")
+    if path.stat().st_size > _LARGEST_FILE:
+        raise ModelError("a file of the bundle is too large", got=repr(name))
+    if sha256_of_file(path) != expected:
+        raise ModelError(
+            "a file of the bundle was changed or cut off",
+            got=f"another hash of {name!r}",
+            cure="get the bundle again from where it was published",
+        )
+
+
+def _document(manifest: Manifest) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    document: dict[str, Any] = json.loads(json.dumps(asdict(manifest)))
+    return document

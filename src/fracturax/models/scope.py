@@ -1,0 +1,116 @@
+"""The scope check: what is no radiograph of a limb, hip or shoulder is refused with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.anatomy import is_out_of_scope
+from fracturax.core.image import Image, Radiograph
+
+_SHORTEST_SIDE_PX = 96
+_MOST_ELONGATED = 6.0
+_LEAST_CONTRAST = 0.02
+_PROJECTION_MODALITIES = frozenset({"CR", "DX", "RF", "RG", "XA", "OT", "SC", "XC"})
+
+
+def unsuitable_file(image: Image) -> str | None:
+    """Return why an image cannot be assessed, as far as its file tells; None if it may be.
+
+    Example:
+        >>> unsuitable_file(Radiograph(np.zeros((300, 200), np.float32)))
+        'the image is blank: its grey values hardly differ'
+    """
+    said = image.acquisition
+    if not isinstance(image, Radiograph):
+        return f"a cross-sectional {said.modality} image; this model reads radiographs"
+    if said.modality not in _PROJECTION_MODALITIES:
+        return f"the modality {said.modality} is no radiograph"
+    if is_out_of_scope(said.body_part):
+        return f"the body part {said.body_part!r} is no limb, hip or shoulder"
+    return _unsuitable_pixels(image)
+
+
+def _unsuitable_pixels(image: Radiograph) -> str | None:
+    sides = sorted((image.rows, image.columns))
+    if sides[0] < _SHORTEST_SIDE_PX:
+        return f"the image is too small: {image.rows} x {image.columns} pixels"
+    if sides[1] > _MOST_ELONGATED * sides[0]:
+        return f"the image is a strip of {image.rows} x {image.columns} pixels"
+    # Every 7th pixel is enough to see that nothing is there.
+    sample = image.pixels[::7, ::7]
+    low, high = np.percentile(sample, (0.5, 99.5))
+    if high - low < _LEAST_CONTRAST:
+        return "the image is blank: its grey values hardly differ"
+    if image.acquisition.has_color:
+        return "the image is coloured; a radiograph is grey"
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class ScopeModel:
+    """How far an image's features lie from those of the films the network knows.
+
+    The squared Mahalanobis distance within the leading principal components, plus the squared
+    distance from their subspace over its typical value (Lee et al., NeurIPS 2018; the residual
+    as in Wang et al., "ViM", CVPR 2022).
+
+    Args:
+        mean: Mean embedding, shape `(features,)`.
+        components: Orthonormal rows, shape `(k, features)`.
+        spread: Standard deviation along each component, shape `(k,)`.
+        residual_scale: Mean squared residual of the known films.
+        limit: Largest distance that is still in scope.
+    """
+
+    mean: npt.NDArray[np.float32]
+    components: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+    residual_scale: float
+    limit: float
+
+    def distance(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the distance of embeddings, shape `(..., features)`; known films lie near 1."""
+        centered = embedding - self.mean
+        along = centered @ self.components.T
+        inside = ((along / self.spread) ** 2).mean(axis=-1)
+        residual = (centered**2).sum(axis=-1) - (along**2).sum(axis=-1)
+        distance: npt.NDArray[np.float64] = (
+            0.5 * (inside + np.maximum(residual, 0) / self.residual_scale)
+        ).astype(np.float64)
+        return distance
+
+    def unsuitable(self, embedding: npt.NDArray[np.float32]) -> str | None:
+        """Return why an image is refused, or None."""
+        distance = float(self.distance(embedding))
+        if distance <= self.limit:
+            return None
+        return (
+            "the image does not look like a radiograph of a limb, hip or shoulder "
+            f"(feature distance {distance:.1f}, limit {self.limit:.1f})"
+        )
+
+
+def fit_scope(embeddings: npt.NDArray[np.float32], *, limit: float, rank: int = 48) -> ScopeModel:
+    """Learn what the features of films in scope look like.
+
+    Args:
+        embeddings: One row a film, shape `(films, features)`.
+        limit: Largest distance to accept.
+        rank: Components kept.
+    """
+    mean = embeddings.mean(axis=0)
+    centered = (embeddings - mean).astype(np.float64)
+    _, singular, rows = np.linalg.svd(centered, full_matrices=False)
+    rank = min(rank, len(rows))
+    spread = np.maximum(singular[:rank] / np.sqrt(len(embeddings)), 1e-6)
+    residual = (singular[rank:] ** 2).sum() / len(embeddings)
+    return ScopeModel(
+        mean=mean.astype(np.float32),
+        components=rows[:rank].astype(np.float32),
+        spread=spread.astype(np.float32),
+        residual_scale=max(float(residual), 1e-9),
+        limit=limit,
+    )

@@ -1,0 +1,59 @@
+"""The model card: what a bundle is for, what it was made of, what it is worth; from artefacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fracturax.core.report import RESEARCH_USE_NOTICE
+from fracturax.datasets import DATASETS
+from fracturax.models.bundle import Manifest
+from fracturax.models.catalog import NETWORKS
+
+_WORDS = {
+    "auroc": "AUROC",
+    "sensitivity@high_sensitivity": "sensitivity, *doubt* or *fracture* counted as positive",
+    "specificity@high_sensitivity": "specificity, *doubt* or *fracture* counted as positive",
+    "sensitivity@high_specificity": "sensitivity, only *fracture* counted as positive",
+    "specificity@high_specificity": "specificity, only *fracture* counted as positive",
+    "brier_score": "Brier score",
+    "expected_calibration_error": "expected calibration error",
+    "map50_fractured": "mAP50, fractured films",
+    "map50_95_fractured": "mAP50-95, fractured films",
+    "map50_all": "mAP50, all films",
+    "froc_sensitivity@0.5": "fractures found at 0.5 false boxes a film, all films",
+    "froc_sensitivity@1": "fractures found at 1 false box a film, all films",
+    "froc_sensitivity@2": "fractures found at 2 false boxes a film, all films",
+}
+
+
+def write_card(path: Path, manifest: Manifest, results: dict[str, Any]) -> None:
+    """Write the card of a bundle.
+
+    Args:
+        path: Where to.
+        manifest: The bundle's manifest.
+        results: The run's `evaluation.json`.
+
+    Raises:
+        KeyError: If a number the card must show is missing: no card is better than half a one.
+    """
+    rows = {row["metric"]: row for row in results["evaluation"][results["precision"]]["rows"]}
+    environment = Environment(
+        loader=PackageLoader("fracturax.pipelines", "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    text = environment.get_template("card.md.j2").render(
+        manifest=manifest,
+        facts=results["facts"],
+        numbers=[(words, rows[metric]) for metric, words in _WORDS.items()],
+        dataset=DATASETS[results["facts"]["data"]],
+        network=NETWORKS[manifest.network],
+        notice=RESEARCH_USE_NOTICE,
+        graphs=[precision for precision, _ in manifest.graphs],
+    )
+    path.write_text(text, encoding="utf-8")

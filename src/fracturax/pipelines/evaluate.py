@@ -1,0 +1,168 @@
+"""Evaluate: a model reads cases whose truth is known; every number comes with its interval."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.case import Case
+from fracturax.core.errors import LeakageError
+from fracturax.core.image import Radiograph
+from fracturax.core.prediction import Status
+from fracturax.core.progress import Progress, silent
+from fracturax.evaluation import (
+    Evaluation,
+    ImageDetections,
+    PredictionTable,
+    boxes_as_array,
+    evaluate_table,
+)
+from fracturax.models.boxes import Boxes
+from fracturax.models.runtime import XrayPredictor
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseAnswer:
+    """What a model says of one case.
+
+    Args:
+        status: The answer.
+        probability: Calibrated, of an image with a fracture; None if not assessed.
+        boxes: Every candidate box, shape `(n, 4)`, also those too weak to be shown.
+        box_scores: What ranks the boxes of all images, shape `(n,)`.
+    """
+
+    status: Status
+    probability: float | None
+    boxes: Boxes
+    box_scores: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Predictions of many cases, and what they are worth."""
+
+    table: PredictionTable
+    detections: tuple[ImageDetections, ...]
+    evaluation: Evaluation
+
+
+def evaluate(
+    model: XrayPredictor,
+    cases: Sequence[Case],
+    *,
+    resamples: int = 1000,
+    allow_training_films: bool = False,
+    progress: Progress = silent,
+) -> Judgement:
+    """Let a model read cases and judge its answers.
+
+    Args:
+        model: The reader.
+        cases: Cases of one film each; a film that cannot be read counts as not assessed.
+        resamples: Bootstrap resamples of patients behind the intervals.
+        allow_training_films: Evaluate although the model was trained on these films; the
+            numbers are then no measure of anything but memory.
+        progress: Where to tell how far the work is.
+
+    Raises:
+        LeakageError: If the model was trained on one of the cases.
+        DataError: If the cases hold one class only.
+    """
+    if not allow_training_films:
+        refuse_training_films(model, cases)
+
+    def answer(case: Case) -> CaseAnswer:
+        study = case.open()
+        films = study.radiographs
+        if not films:
+            return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
+        return answer_film(model, films[0])
+
+    answers = map_films(answer, cases, words="reading films", progress=progress)
+    return judge(cases, answers, model=model.identity.name, resamples=resamples)
+
+
+def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:
+    """Answer about one film, with every candidate box."""
+    shown = model.predict_image(film)
+    if shown.probability is None:
+        return CaseAnswer(shown.status, None, np.empty((0, 4)), np.empty(0))
+    raw = model.infer(film)
+    scores = np.array(model.box_probabilities(raw))
+    return CaseAnswer(shown.status, shown.probability, raw.boxes, scores)
+
+
+def judge(
+    cases: Sequence[Case],
+    answers: Sequence[CaseAnswer],
+    *,
+    model: str,
+    folds: Sequence[int] | None = None,
+    resamples: int = 1000,
+) -> Judgement:
+    """Put answers beside the truth, and measure them."""
+    records, detections = [], []
+    for index, (case, answer) in enumerate(zip(cases, answers, strict=True)):
+        records.append(
+            {
+                "case": case.name,
+                "image": case.name,
+                "patient_key": case.patient_key,
+                "reference": int(case.reference.fracture),
+                "probability": answer.probability,
+                "status": answer.status,
+                "fold": "" if folds is None else str(folds[index]),
+                "model": model,
+            }
+        )
+        boxes = case.reference.boxes
+        detections.append(
+            ImageDetections(
+                case.name,
+                case.name,
+                answer.boxes,
+                answer.box_scores,
+                None if boxes is None else boxes_as_array(boxes),
+            )
+        )
+    table = PredictionTable.from_records(records)
+    evaluation = evaluate_table(table, detections, resamples=resamples)
+    return Judgement(table, tuple(detections), evaluation)
+
+
+def refuse_training_films(model: XrayPredictor, cases: Sequence[Case]) -> None:
+    """Refuse cases that a model was trained on.
+
+    Raises:
+        LeakageError: Naming the first such film.
+    """
+    known = model.bundle.training_films
+    leaked = [case.name for case in cases if case.name in known]
+    if leaked:
+        raise LeakageError(
+            f"the model was trained on {len(leaked)} of {len(cases)} films",
+            got=leaked[0],
+            cure="its out-of-fold numbers stand in its card; give films it never saw",
+        )
+
+
+def map_films(
+    work: Callable[[Case], ResultT],
+    cases: Sequence[Case],
+    *,
+    words: str,
+    progress: Progress = silent,
+) -> list[ResultT]:
+    """Do the same to every case on all cores, in order."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        waiting = [pool.submit(work, case) for case in cases]
+        return [one.result() for one in progress(waiting, words)]

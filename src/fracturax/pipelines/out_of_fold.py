@@ -1,0 +1,179 @@
+"""Out of fold: what fold networks say of the films they never saw, calibrated across folds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.case import Case
+from fracturax.core.prediction import OperatingPoints
+from fracturax.core.progress import Progress, silent
+from fracturax.evaluation import (
+    boxes_as_array,
+    fit_platt,
+    match,
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+)
+from fracturax.models.bundle import Calibration, Manifest
+from fracturax.models.runtime import RawAnswer, XrayPredictor
+from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
+from fracturax.pipelines.train import only_film
+
+IMAGE_VALUES = ("logit", "heat", "box")
+BOX_VALUES = ("box", "logit")
+SENSITIVITY, SPECIFICITY = 0.90, 0.95
+"""What the two operating points of an image are chosen for."""
+NORMALS_WITH_DOTTED, NORMALS_WITH_SOLID = 0.30, 0.05
+"""Share of normal films that the two operating points of a box let a box appear on."""
+BOX_OVERLAP = 0.3
+"""Overlap with a reference box from which a candidate box holds a fracture."""
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Raw answers about films their network never saw; all of equal length.
+
+    Args:
+        cases: The films.
+        fold: Fold each was held out in.
+        answers: What the network of that fold said.
+    """
+
+    cases: tuple[Case, ...]
+    fold: npt.NDArray[np.int64]
+    answers: tuple[RawAnswer, ...]
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> OutOfFold:
+        """Return some of the films."""
+        rows = np.flatnonzero(chosen).tolist()
+        return OutOfFold(
+            tuple(self.cases[row] for row in rows),
+            self.fold[chosen],
+            tuple(self.answers[row] for row in rows),
+        )
+
+    @property
+    def reference(self) -> npt.NDArray[np.int64]:
+        """1 where the film shows a fracture."""
+        return np.array([int(case.reference.fracture) for case in self.cases])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What calibration makes of raw answers; fields of the manifest with the same names."""
+
+    calibration: Calibration
+    box_calibration: Calibration
+    operating_points: OperatingPoints
+    box_operating_points: OperatingPoints
+
+    def into(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with this calibration."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return dataclasses.replace(manifest, **fields)
+
+
+def read_out_of_fold(
+    cases: Sequence[Case],
+    folds: Sequence[int],
+    predictors: Sequence[XrayPredictor],
+    *,
+    progress: Progress = silent,
+) -> OutOfFold:
+    """Let each fold's network read the films that were held out from it."""
+    fold_of = {case.name: fold for case, fold in zip(cases, folds, strict=True)}
+
+    def read(case: Case) -> RawAnswer:
+        return predictors[fold_of[case.name]].infer(only_film(case))
+
+    answers = map_films(read, cases, words="reading out of fold", progress=progress)
+    return OutOfFold(tuple(cases), np.array(folds), tuple(answers))
+
+
+def fit(films: OutOfFold) -> Fitted:
+    """Fit calibrations and choose operating points on out-of-fold answers."""
+    reference = films.reference
+    values = np.array([[one.values[name] for name in IMAGE_VALUES] for one in films.answers])
+    image = fit_platt(values, reference)
+    calibration = Calibration(IMAGE_VALUES, image.coefficients, image.intercept)
+    probability = image.apply(values)
+    box_calibration = _fit_boxes(films)
+    strongest = np.array([_strongest_box(one, box_calibration) for one in films.answers])
+    normals = strongest[reference == 0]
+    dotted, solid = np.quantile(normals, (1 - NORMALS_WITH_DOTTED, 1 - NORMALS_WITH_SOLID))
+    return Fitted(
+        calibration=calibration,
+        box_calibration=box_calibration,
+        operating_points=_points(
+            threshold_for_sensitivity(reference, probability, SENSITIVITY),
+            threshold_for_specificity(reference, probability, SPECIFICITY),
+        ),
+        box_operating_points=_points(float(dotted), float(solid)),
+    )
+
+
+def judge_across_folds(films: OutOfFold, *, model: str) -> Judgement:
+    """Judge answers whose calibration and thresholds come from the other folds."""
+    answers: dict[str, CaseAnswer] = {}
+    for fold in np.unique(films.fold).tolist():
+        fitted = fit(films.part(films.fold != fold))
+        held_out = films.part(films.fold == fold)
+        for case, raw in zip(held_out.cases, held_out.answers, strict=True):
+            answers[case.name] = _answer(raw, fitted)
+    return judge(
+        films.cases,
+        [answers[case.name] for case in films.cases],
+        model=model,
+        folds=films.fold.tolist(),
+    )
+
+
+def _answer(raw: RawAnswer, fitted: Fitted) -> CaseAnswer:
+    probability = fitted.calibration.probability(raw.values)
+    return CaseAnswer(
+        status=fitted.operating_points.status(probability),
+        probability=probability,
+        boxes=raw.boxes,
+        box_scores=_box_probabilities(raw, fitted.box_calibration),
+    )
+
+
+def _fit_boxes(films: OutOfFold) -> Calibration:
+    values, hits = [], []
+    for case, raw in zip(films.cases, films.answers, strict=True):
+        boxes = case.reference.boxes
+        if boxes is None or len(raw.boxes) == 0:
+            continue
+        owner = match(raw.boxes, raw.box_logits, boxes_as_array(boxes), iou=BOX_OVERLAP)
+        values += [(float(logit), raw.values["logit"]) for logit in raw.box_logits]
+        hits += (owner >= 0).tolist()
+    fitted = fit_platt(np.array(values), np.array(hits, dtype=np.int64))
+    return Calibration(BOX_VALUES, fitted.coefficients, fitted.intercept)
+
+
+def _box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[np.float64]:
+    logit = raw.values["logit"]
+    return np.array(
+        [calibration.probability({"box": float(box), "logit": logit}) for box in raw.box_logits]
+    )
+
+
+def _strongest_box(raw: RawAnswer, calibration: Calibration) -> float:
+    return float(_box_probabilities(raw, calibration).max(initial=0.0))
+
+
+def _points(sensitive: float, specific: float) -> OperatingPoints:
+    # A network that is better than asked for needs no doubt between its two points.
+    specific = min(specific, 1.0)
+    return OperatingPoints(min(sensitive, specific), specific)
+
+
+def bundle_folder(run_folder: Path, fold: int) -> Path:
+    """Return where the bundle of a fold's network lies."""
+    return run_folder / f"fold-{fold}" / "bundle"

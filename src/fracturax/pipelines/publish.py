@@ -1,0 +1,226 @@
+"""Publish: a finished training becomes a bundle, calibrated and judged on out-of-fold films.
+
+Every out-of-fold number comes from the path that ships: the fold's own ONNX graph reads the
+original film. Calibration and thresholds of a fold are fitted on the other folds; those of the
+bundle on all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from fracturax.core.case import Case
+from fracturax.core.prediction import OperatingPoints
+from fracturax.core.progress import Progress, silent
+from fracturax.core.provenance import sha256_of_document, software_version
+from fracturax.evaluation import delong_test
+from fracturax.models.bundle import Bundle, Calibration, Manifest, write_bundle
+from fracturax.models.runtime import XrayPredictor
+from fracturax.models.scope import ScopeModel, fit_scope
+from fracturax.pipelines.card import write_card
+from fracturax.pipelines.evaluate import Judgement, map_films
+from fracturax.pipelines.out_of_fold import (
+    OutOfFold,
+    bundle_folder,
+    fit,
+    judge_across_folds,
+    read_out_of_fold,
+)
+from fracturax.pipelines.train import TrainingRun, only_film
+from fracturax.training.export import export_network, quantize_graph
+from fracturax.training.recipe import Recipe
+
+PRECISIONS = ("fp32", "int8")
+_SCOPE_ACCEPTS = 0.995
+_SCOPE_FILMS = 900
+_LARGEST_LOSS = 0.005
+_QUANTIZATION_FILMS = 64
+
+
+def publish(
+    run: TrainingRun, *, bundle: Path, results: Path, version: str, progress: Progress = silent
+) -> Bundle:
+    """Write the bundle of a run, and the result files its card is made of.
+
+    Args:
+        run: A training of an `xray` network, with all folds and the one trained on all films.
+        bundle: Folder to write the bundle into.
+        results: Folder for the evaluation, the out-of-fold table, the split and what was dropped.
+        version: Version of the bundle.
+        progress: Where to tell how far the work is.
+    """
+    assert run.final is not None, "a bundle needs the network trained on all films"
+    folds = [run.data.split.fold_of[case.name] for case in run.data.cases]
+    films: dict[str, OutOfFold] = {}
+    judged: dict[str, Judgement] = {}
+    provisional = [
+        _export(trained.network, run, bundle_folder(run.folder, fold))
+        for fold, trained in enumerate(run.folds)
+    ]
+    for precision in PRECISIONS:
+        readers = [XrayPredictor(one, precision=precision, threads=1) for one in provisional]
+        films[precision] = read_out_of_fold(run.data.cases, folds, readers, progress=progress)
+        judged[precision] = judge_across_folds(films[precision], model=run.recipe.name)
+    precision = choose_precision(judged)
+    final = _export(run.final.network, run, bundle)
+    limit = _scope_limit(run, films[precision], provisional, progress)
+    scope = _fit_scope(final, run.data.cases, limit, progress)
+    manifest = dataclasses.replace(
+        fit(films[precision]).into(final.manifest),
+        version=version,
+        default_precision=precision,
+        graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", precision)),
+        scope_limit=scope.limit,
+        residual_scale=scope.residual_scale,
+        training=_training_facts(run),
+    )
+    if precision == "fp32":
+        (bundle / "model.int8.onnx").unlink()
+    document = _write_results(run, results, judged, precision)
+    write_card(bundle / "card.md", manifest, document)
+    _write_json(bundle / "training_films.json", sorted(case.name for case in run.data.cases))
+    return write_bundle(bundle, manifest, scope)
+
+
+def choose_precision(judged: Mapping[str, Judgement]) -> str:
+    """Return `int8` where it holds the accuracy of `fp32`, else `fp32`.
+
+    It holds if the 95 % bound of the paired AUROC difference and the difference of mAP50 both
+    lose less than 0.005.
+    """
+    exact, small = judged["fp32"], judged["int8"]
+    test = delong_test(exact.table.reference, small.table.probability, exact.table.probability)
+    boxes = small.evaluation["map50_fractured"].value - exact.evaluation["map50_fractured"].value
+    holds = test.low >= -_LARGEST_LOSS and boxes >= -_LARGEST_LOSS
+    return "int8" if holds else "fp32"
+
+
+def _export(network: nn.Module, run: TrainingRun, folder: Path) -> Bundle:
+    """Write a bundle that is not calibrated yet and takes everything for in scope."""
+    folder.mkdir(parents=True, exist_ok=True)
+    export_network(network, run.recipe.plan, folder)
+    quantize_graph(folder, _quantization_films(run))
+    scope = ScopeModel(
+        mean=np.zeros(1, np.float32),
+        components=np.zeros((1, 1), np.float32),
+        spread=np.ones(1, np.float32),
+        residual_scale=1.0,
+        limit=1e9,
+    )
+    (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
+    return write_bundle(folder, _bare_manifest(run.recipe), scope)
+
+
+def _bare_manifest(recipe: Recipe) -> Manifest:
+    return Manifest(
+        name=recipe.name,
+        version="0",
+        network=recipe.network.name,
+        created=datetime.now(UTC).date().isoformat(),
+        plan=recipe.plan,
+        is_mirrored=True,
+        operating_points=OperatingPoints(0.5, 0.5),
+        box_operating_points=OperatingPoints(0.5, 0.5),
+        calibration=Calibration(("logit",), (1.0,), 0.0),
+        box_calibration=Calibration(("box",), (1.0,), 0.0),
+        default_precision="fp32",
+        graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
+        scope_limit=1e9,
+        residual_scale=1.0,
+    )
+
+
+def _quantization_films(run: TrainingRun) -> npt.NDArray[np.float32]:
+    """Choose films for the ranges of the 8-bit graph: seeded, half of them fractured."""
+    generator = np.random.default_rng(run.recipe.seed)
+    fractured = np.array([film.reference.fracture for film in run.data.films])
+    half = _QUANTIZATION_FILMS // 2
+    chosen = [
+        index
+        for kind in (fractured, ~fractured)
+        for index in generator.permutation(np.flatnonzero(kind))[:half].tolist()
+    ]
+    pixels = np.stack([run.data.films[index].evaluation_pixels for index in chosen])
+    scaled: npt.NDArray[np.float32] = pixels[:, None].astype(np.float32) / np.float32(255)
+    return scaled
+
+
+def _embeddings(
+    bundle: Bundle, cases: Sequence[Case], progress: Progress
+) -> npt.NDArray[np.float32]:
+    reader = XrayPredictor(bundle, precision="fp32", threads=1)
+    chosen = np.random.default_rng(0).permutation(len(cases))[:_SCOPE_FILMS]
+    some = [cases[index] for index in sorted(chosen.tolist())]
+    rows = map_films(
+        lambda case: reader.infer(only_film(case)).embedding,
+        some,
+        words="learning the scope",
+        progress=progress,
+    )
+    return np.stack(rows)
+
+
+def _scope_limit(
+    run: TrainingRun, films: OutOfFold, bundles: Sequence[Bundle], progress: Progress
+) -> float:
+    """Return the distance that all but a few films keep to from what their network learned on."""
+    distances = []
+    for fold, bundle in enumerate(bundles):
+        inside = [case for case, own in zip(films.cases, films.fold, strict=True) if own != fold]
+        scope = fit_scope(_embeddings(bundle, inside, progress), limit=np.inf)
+        held_out = films.part(films.fold == fold)
+        distances.append(scope.distance(np.stack([one.embedding for one in held_out.answers])))
+    return float(np.quantile(np.concatenate(distances), _SCOPE_ACCEPTS))
+
+
+def _fit_scope(
+    bundle: Bundle, cases: Sequence[Case], limit: float, progress: Progress
+) -> ScopeModel:
+    return fit_scope(_embeddings(bundle, cases, progress), limit=limit)
+
+
+def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
+    return (
+        ("data", run.recipe.data.dataset),
+        ("films", str(len(run.data.cases))),
+        ("fractured", str(sum(case.reference.fracture for case in run.data.cases))),
+        ("dropped", str(len(run.data.dropped))),
+        ("folds", str(run.recipe.data.folds)),
+        ("seed", str(run.recipe.seed)),
+        ("recipe_sha256", sha256_of_document(dataclasses.asdict(run.recipe))),
+        ("split_sha256", str(run.data.split.as_document()["sha256"])),
+        ("software", software_version()),
+    )
+
+
+def _write_results(
+    run: TrainingRun, folder: Path, judged: Mapping[str, Judgement], precision: str
+) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    judged[precision].table.write_csv(folder / "out_of_fold.csv")
+    _write_json(folder / "split.json", run.data.split.as_document())
+    _write_json(folder / "dropped.json", [dataclasses.asdict(one) for one in run.data.dropped])
+    document: dict[str, Any] = {
+        "recipe": dataclasses.asdict(run.recipe),
+        "facts": dict(_training_facts(run)),
+        "precision": precision,
+        "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},
+        "curves": {f"fold-{fold}": one.curves for fold, one in enumerate(run.folds)},
+    }
+    # Where the pretrained weights lay on one machine is nobody's business.
+    document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name
+    _write_json(folder / "evaluation.json", document)
+    return document
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,163 @@
+"""Read: from paths to written reports, study by study, on all cores, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from fracturax.core.errors import ConfigError, UnknownNameError
+from fracturax.core.prediction import Prediction, Predictor
+from fracturax.core.provenance import software_version
+from fracturax.core.report import Report
+from fracturax.core.study import Study
+from fracturax.imaging import StudyFiles, find_studies
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+FORMS = ("html", "json", "png", "csv")
+_TABLE, _INDEX = "predictions.csv", "index.html"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A study that was read: what was answered, and the files it was written to."""
+
+    report: Report
+    files: tuple[Path, ...]
+
+
+def read(study: Study, model: Predictor) -> Prediction:
+    """Answer about one study; what cannot be assessed is an answer, not an error."""
+    return model.predict(study)
+
+
+def report(study: Study, prediction: Prediction) -> Report:
+    """Join a study and its prediction with what it takes to repeat the reading."""
+    return Report(
+        study=study,
+        prediction=prediction,
+        created_at=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        software=f"fracturax {software_version()}",
+        is_synthetic=bool(study.images)
+        and all(image.acquisition.is_phantom for image in study.images),
+    )
+
+
+def find_all(paths: Sequence[Path]) -> list[StudyFiles]:
+    """Find the studies of several paths; one that is given twice is read once."""
+    found: dict[tuple[str, tuple[object, ...]], StudyFiles] = {}
+    for path in paths:
+        for files in find_studies(path):
+            found.setdefault((files.key, tuple(files.files)), files)
+    return list(found.values())
+
+
+def read_studies(
+    studies: Iterable[StudyFiles], model: Predictor, *, workers: int | None = None
+) -> Iterator[Report]:
+    """Read studies in parallel and return their reports in order.
+
+    At most two studies a worker are in memory, however many there are. Give a predictor with
+    one thread where there is more than one worker.
+    """
+
+    def work(files: StudyFiles) -> Report:
+        study = files.open()
+        return report(study, read(study, model))
+
+    yield from in_order(work, studies, workers=workers or os.cpu_count() or 1)
+
+
+def read_to_folder(
+    studies: Sequence[StudyFiles],
+    model: Predictor,
+    *,
+    out: Path,
+    forms: Sequence[str] = ("html", "json", "png"),
+    workers: int | None = None,
+) -> Iterator[Written]:
+    """Read studies and write their reports, `study-<key>.<form>`, as they are done.
+
+    Of more than one study a table (`predictions.csv`) and a list (`index.html`) are written too.
+
+    Args:
+        studies: What to read.
+        model: The reader.
+        out: Folder for the reports; made if it is not there.
+        forms: Of `html`, `json`, `png`, `csv`.
+        workers: Studies read at once; all cores by default.
+
+    Returns:
+        One entry a study, in order.
+
+    Raises:
+        UnknownNameError: If there is no such form.
+        ConfigError: If the folder cannot be written to.
+    """
+    from fracturax.reporting import ReportTable, SummaryPage, write_report
+
+    for form in forms:
+        if form not in FORMS:
+            raise UnknownNameError("form", form, FORMS)
+    _make_folder(out)
+    single = [form for form in forms if form != "csv"]
+
+    def work(files: StudyFiles) -> Written:
+        study = files.open()
+        answer = report(study, read(study, model))
+        paths = (out / f"study-{study.key}.{form}" for form in single)
+        return Written(answer, tuple(write_report(answer, path) for path in paths))
+
+    with ExitStack() as stack:
+        table = index = None
+        if "csv" in forms or len(studies) > 1:
+            stream = (out / _TABLE).open("w", newline="", encoding="utf-8-sig", errors="replace")
+            table = ReportTable(stack.enter_context(stream))
+        if "html" in forms and len(studies) > 1:
+            index = stack.enter_context(SummaryPage(out / _INDEX))
+        for written in in_order(work, studies, workers=workers or os.cpu_count() or 1):
+            if table is not None:
+                table.add(written.report)
+            if index is not None:
+                page = next(path for path in written.files if path.suffix == ".html")
+                index.add(written.report, link=page.name)
+            yield written
+
+
+def in_order(
+    work: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, workers: int
+) -> Iterator[ResultT]:
+    """Do work on a few items at once and return the results in order, holding few of them."""
+    rest = iter(items)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        waiting: deque[Future[ResultT]] = deque(
+            pool.submit(work, item) for item in islice(rest, 2 * workers)
+        )
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(rest, 1))
+                yield result
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "the folder for the reports cannot be made",
+            got=type(error).__name__,
+            cure="give another one: --out FOLDER",
+        ) from error

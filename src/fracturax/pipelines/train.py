@@ -1,0 +1,207 @@
+"""Train: a recipe and a data set become cross-validated networks, and one trained on all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from fracturax.core.case import Case
+from fracturax.core.errors import ConfigError, ImageError
+from fracturax.core.image import Radiograph
+from fracturax.core.progress import Progress, silent
+from fracturax.datasets import open_dataset
+from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.splits import (
+    DroppedCase,
+    Split,
+    check_no_leak,
+    drop_copies,
+    group_folds,
+    join_groups,
+    regroup,
+)
+from fracturax.evaluation import PredictionTable
+from fracturax.training.batches import StoredFilm, store_film
+from fracturax.training.curves import draw_curves
+from fracturax.training.engine import Trained, predict_films, train_network
+from fracturax.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Cases fit for training, their films at training size, their split, and what was dropped."""
+
+    cases: tuple[Case, ...]
+    films: tuple[StoredFilm, ...]
+    split: Split
+    dropped: tuple[DroppedCase, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """A finished training: the data, one network a fold, and one trained on all."""
+
+    recipe: Recipe
+    data: TrainingData
+    folds: tuple[Trained, ...]
+    final: Trained | None
+    folder: Path
+
+
+def train(
+    recipe: Recipe,
+    *,
+    root: Path,
+    out: Path,
+    folds: Sequence[int] | None = None,
+    final: bool = True,
+    max_steps: int | None = None,
+    progress: Progress = silent,
+) -> TrainingRun:
+    """Cross-validate a recipe, then train on all; a stopped run goes on where it was.
+
+    Args:
+        recipe: What to do.
+        root: Folder of the data set's release.
+        out: Folder of the run: checkpoints, split, predictions, curves.
+        folds: Which folds to train; all by default.
+        final: Whether to train on all films afterwards.
+        max_steps: Stop each training after so many steps, to try a recipe out.
+        progress: Where to tell how far the work is.
+
+    Raises:
+        DataError: If the data set cannot be read or is too small for the folds.
+        ConfigError: If `out` holds the run of another recipe.
+    """
+    data = prepare_training_data(recipe, root=root, progress=progress)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(out / "split.json", data.split.as_document())
+    _write_json(out / "dropped.json", [dataclasses.asdict(case) for case in data.dropped])
+    chosen = range(recipe.data.folds) if folds is None else folds
+    if not set(chosen) <= set(range(recipe.data.folds)):
+        raise ConfigError("there is no such fold", got=f"{chosen} of {recipe.data.folds}")
+    trained = {
+        fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in chosen
+    }
+    last = None
+    if final:
+        last = train_network(recipe, data.films, (), folder=out / "final", max_steps=max_steps)
+    curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
+    draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
+    return TrainingRun(recipe, data, tuple(trained.values()), last, out)
+
+
+def prepare_training_data(
+    recipe: Recipe, *, root: Path, progress: Progress = silent
+) -> TrainingData:
+    """Read all films once, drop what is defective or a copy, and split what is left."""
+    cases = open_dataset(recipe.data.dataset, root=root)
+    readable: list[Case] = []
+    films: list[StoredFilm] = []
+    prints: list[Fingerprint] = []
+    dropped: list[DroppedCase] = []
+    for case in progress(cases, "reading films"):
+        try:
+            film = only_film(case)
+        except ImageError as error:
+            dropped.append(DroppedCase(case.name, str(error)))
+            continue
+        readable.append(case)
+        films.append(store_film(case.name, film, case.reference, recipe.plan))
+        prints.append(fingerprint(film))
+    pairs = copy_pairs(prints)
+    # Groups are joined before copies go: a copy dropped still ties its neighbours together.
+    groups = join_groups([case.patient_key for case in readable], pairs)
+    readable = list(regroup(readable, groups))
+    kept, copies = drop_copies(readable, pairs)
+    chosen = tuple(readable[index] for index in kept)
+    split = group_folds(
+        chosen, [groups[index] for index in kept], folds=recipe.data.folds, seed=recipe.seed
+    )
+    check_no_leak(split, {readable[index].name: groups[index] for index in kept})
+    return TrainingData(
+        cases=chosen,
+        films=tuple(films[index] for index in kept),
+        split=split,
+        dropped=tuple(sorted([*dropped, *copies], key=lambda case: case.name)),
+    )
+
+
+def only_film(case: Case) -> Radiograph:
+    """Open a case of one film.
+
+    Raises:
+        ImageError: If it cannot be read or holds another number of films.
+    """
+    study = case.open()
+    if study.unreadable:
+        raise ImageError(study.unreadable[0].reason)
+    if len(study.radiographs) != 1:
+        raise ImageError("a training case is one film", got=f"{len(study.radiographs)} films")
+    return study.radiographs[0]
+
+
+def _train_fold(
+    recipe: Recipe, data: TrainingData, fold: int, folder: Path, max_steps: int | None
+) -> Trained:
+    inside = [index for index, case in enumerate(data.cases) if _fold(data, case) != fold]
+    outside = [index for index, case in enumerate(data.cases) if _fold(data, case) == fold]
+    inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
+    trained = train_network(
+        recipe,
+        [data.films[index] for index in inside if data.cases[index].patient_key not in inner],
+        [data.films[index] for index in inside if data.cases[index].patient_key in inner],
+        folder=folder,
+        max_steps=max_steps,
+    )
+    _write_predictions(recipe, data, fold, outside, trained.network, folder)
+    return trained
+
+
+def _fold(data: TrainingData, case: Case) -> int:
+    return data.split.fold_of[case.name]
+
+
+def _inner_part(recipe: Recipe, cases: Sequence[Case], fold: int) -> set[str]:
+    """Choose the groups that early stopping watches, from the training part alone."""
+    keys = sorted({case.patient_key for case in cases})
+    count = round(len(keys) * recipe.data.inner_share)
+    generator = np.random.default_rng([recipe.seed, fold])
+    return set(generator.permutation(keys)[:count].tolist())
+
+
+def _write_predictions(
+    recipe: Recipe,
+    data: TrainingData,
+    fold: int,
+    outside: Sequence[int],
+    network: nn.Module,
+    folder: Path,
+) -> None:
+    """Write the fold's predictions; the probability is the network's own, not yet calibrated."""
+    logits = predict_films(network, [data.films[index] for index in outside])
+    records = [
+        {
+            "case": data.cases[index].name,
+            "image": data.cases[index].name,
+            "patient_key": data.cases[index].patient_key,
+            "reference": int(data.cases[index].reference.fracture),
+            "probability": 1 / (1 + math.exp(-logit)),
+            "status": "fracture" if logit >= 0 else "no_fracture",
+            "fold": fold,
+            "model": recipe.name,
+        }
+        for index, logit in zip(outside, logits, strict=True)
+    ]
+    PredictionTable.from_records(records).write_csv(folder / "predictions.csv")
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

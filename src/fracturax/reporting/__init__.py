@@ -1,0 +1,25 @@
+"""One Report, many forms: a JSON document, a page, a picture, a table; they say the same thing."""
+
+from fracturax.reporting.document import document_text, report_document, schema
+from fracturax.reporting.page import report_page
+from fracturax.reporting.picture import Picture, Placement, draw_picture
+from fracturax.reporting.summary import SummaryPage
+from fracturax.reporting.table import COLUMNS, ReportTable, TableRow, table_rows
+from fracturax.reporting.write import WRITABLE_SUFFIXES, write_report
+
+__all__ = [
+    "COLUMNS",
+    "WRITABLE_SUFFIXES",
+    "Picture",
+    "Placement",
+    "ReportTable",
+    "SummaryPage",
+    "TableRow",
+    "document_text",
+    "draw_picture",
+    "report_document",
+    "report_page",
+    "schema",
+    "table_rows",
+    "write_report",
+]

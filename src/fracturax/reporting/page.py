@@ -1,0 +1,182 @@
+"""The report as one page: a self-contained HTML file that works without network and scripts."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image as PillowImage
+
+from fracturax.core.finding import Finding
+from fracturax.core.image import Image
+from fracturax.core.prediction import ActivationMap, ImagePrediction
+from fracturax.core.report import RESEARCH_USE_NOTICE, Report
+from fracturax.reporting.film import answered_images, display_pixels, shrink
+from fracturax.reporting.wording import BOX_COLOR, SPACING_WORDS, WORDING, frequency, percent
+
+# From clear over violet and orange to pale yellow; evenly brighter, so it reads without colour.
+_HEAT = np.array(
+    [(0.0, 40, 11, 84), (0.3, 101, 21, 110), (0.55, 187, 55, 84), (0.8, 249, 142, 9),
+     (1.0, 252, 255, 164)]
+)  # fmt: skip
+_HEAT_ALPHA = 0.5
+
+
+@dataclass(frozen=True)
+class _Film:
+    """One film as the template shows it."""
+
+    image: Image
+    answer: ImagePrediction
+    rows: int
+    columns: int
+    picture: str
+    heat: str | None
+    facts: tuple[tuple[str, str], ...]
+    label_px: float
+
+    @property
+    def alt(self) -> str:
+        view = self.image.acquisition.view_position
+        kind = "Radiograph" if self.image.pixels.ndim == 2 else "Middle slice"
+        return f"{kind} {self.image.name}{f', view {view}' if view else ''}"
+
+
+def report_page(report: Report, *, longest_px: int = 1400) -> str:
+    """Return the report as one HTML page with everything in it.
+
+    Boxes are SVG in the pixels of the original film, so they stay exact at every size. Boxes,
+    activation map, inversion and enlargement are switched by check boxes and CSS alone; the page
+    runs no script, asks no server, and forbids both in its security policy. Every text that comes
+    from a file is escaped.
+
+    Args:
+        report: What to show.
+        longest_px: Longest side of an embedded film; a larger film is embedded smaller.
+
+    Returns:
+        HTML to be saved as UTF-8.
+
+    Example:
+        >>> from fracturax.core.image import Radiograph
+        >>> from fracturax.core.prediction import ModelIdentity, OperatingPoints, Prediction
+        >>> from fracturax.core.study import Study
+        >>> film = Radiograph(np.zeros((90, 70), np.float32), name="wrist.dcm")
+        >>> prediction = Prediction("4f1a", "doubt", ModelIdentity("xray", "1", "", ""),
+        ...                         OperatingPoints(0.1, 0.5), probability=0.2)
+        >>> page = report_page(Report(Study("4f1a", (film,)), prediction,
+        ...                           "2026-01-01T00:00:00+00:00", "fracturax 0.1"))
+        >>> 'viewBox="0 0 70 90"' in page
+        True
+    """
+    films = [
+        _film(image, answer, longest_px=longest_px) for image, answer in answered_images(report)
+    ]
+    findings: list[tuple[Finding, _Film]] = [
+        (finding, film) for film in films for finding in film.answer.findings
+    ]
+    findings.sort(key=lambda pair: -pair[0].probability)
+    text = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            prediction=report.prediction,
+            notice=RESEARCH_USE_NOTICE,
+            films=films,
+            findings=findings,
+            left_out=[film for film in films if film.answer.status == "not_assessed"],
+            has_heat=any(film.heat for film in films),
+        )
+    )
+    # Names of odd files may hold lone surrogates, which UTF-8 cannot carry.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def thumbnail(image: Image, *, longest_px: int) -> str:
+    """Return a film as a small JPEG, as a data URI."""
+    return _data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=80)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Return the template environment: everything escaped, no name silently empty."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(WORDING=WORDING, BOX_COLOR=BOX_COLOR)
+    made.filters.update(percent=percent, frequency=frequency)
+    return made
+
+
+def _film(image: Image, answer: ImagePrediction, *, longest_px: int) -> _Film:
+    rows, columns = image.pixels.shape[-2:]
+    return _Film(
+        image=image,
+        answer=answer,
+        rows=rows,
+        columns=columns,
+        picture=_data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=92),
+        heat=None if answer.activation is None else _heat(answer.activation),
+        facts=tuple(_facts(image, answer)),
+        label_px=max(rows, columns) / 34,
+    )
+
+
+def _facts(image: Image, answer: ImagePrediction) -> list[tuple[str, str]]:
+    """Say what is known about a film, as term and description; what is unknown is said so."""
+    facts = []
+    if answer.region is not None:
+        sure = (
+            "" if answer.region_probability is None else f" ({percent(answer.region_probability)})"
+        )
+        facts.append(("Region seen", f"{answer.region}{sure}"))
+    if answer.hardware_probability is not None:
+        facts.append(("Metal implant", percent(answer.hardware_probability)))
+    acquisition, geometry = image.acquisition, image.geometry
+    facts.append(("Body part in file", acquisition.body_part or "not stated"))
+    facts.append(("View", acquisition.view_position or "not stated"))
+    facts.append(("Side", acquisition.laterality or "not stated"))
+    facts.append(("Modality", acquisition.modality))
+    facts.append(("Size", " × ".join(str(side) for side in image.pixels.shape) + " px"))
+    if geometry.spacing_mm is None:
+        facts.append(("Pixel spacing", "not stated"))
+    else:
+        spacing = " × ".join(f"{value:.4g}" for value in geometry.spacing_mm)
+        facts.append(("Pixel spacing", f"{spacing} mm, {SPACING_WORDS[geometry.spacing_meaning]}"))
+    return facts
+
+
+def _heat(activation: ActivationMap) -> str:
+    """Return an activation map as a see-through PNG, stretched smoothly, as a data URI."""
+    values = np.clip(np.nan_to_num(activation.values.astype(np.float32)), 0, 1)
+    factor = max(1, 256 // max(values.shape))
+    size = (values.shape[1] * factor, values.shape[0] * factor)
+    values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR))
+    layers = [np.interp(values, _HEAT[:, 0], _HEAT[:, column]) for column in (1, 2, 3)]
+    # Weak evidence stays clear: colour on all of the film would hide it.
+    layers.append(255 * _HEAT_ALPHA * np.clip((values - 0.15) / 0.45, 0, 1))
+    return _data_uri(np.rint(np.stack(layers, axis=-1)).astype(np.uint8), quality=None)
+
+
+def _data_uri(pixels: npt.NDArray[np.uint8], *, quality: int | None) -> str:
+    """Return pixels as a data URI: JPEG of a quality, or PNG where there is none."""
+    buffer = io.BytesIO()
+    picture = PillowImage.fromarray(pixels)
+    if quality is None:
+        picture.save(buffer, "PNG")
+    else:
+        picture.save(buffer, "JPEG", quality=quality)
+    kind = "png" if quality is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,231 @@
+"""Films in memory, drawn in balance, augmented, with their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from fracturax.core.anatomy import REGIONS
+from fracturax.core.case import Reference
+from fracturax.core.geometry import Box
+from fracturax.core.image import Radiograph
+from fracturax.training.recipe import Recipe
+from fracturax.transforms.augment import Outline
+from fracturax.transforms.plan import Placement, PreprocessingPlan
+
+# Films wait a little larger than the input, so that zooming in still finds detail.
+_RESERVE = 1.125
+HEAT_STRIDE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFilm:
+    """A film at training size: 8-bit grey values, outlines in its pixels, and its reference."""
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    evaluation_pixels: npt.NDArray[np.uint8]
+    outlines: list[Outline]
+    reference: Reference
+
+
+def store_film(
+    name: str, film: Radiograph, reference: Reference, plan: PreprocessingPlan
+) -> StoredFilm:
+    """Bring a film to training size."""
+    reserve = PreprocessingPlan(
+        rows=round(plan.rows * _RESERVE),
+        columns=round(plan.columns * _RESERVE),
+        low_percentile=plan.low_percentile,
+        high_percentile=plan.high_percentile,
+    )
+    larger, placement = reserve.apply(film.pixels)
+    exact, _ = plan.apply(film.pixels)
+    return StoredFilm(
+        name=name,
+        pixels=np.round(larger * 255).astype(np.uint8),
+        evaluation_pixels=np.round(exact * 255).astype(np.uint8),
+        outlines=[place_outline(outline, placement) for outline in outlines_of(reference)],
+        reference=reference,
+    )
+
+
+def outlines_of(reference: Reference) -> list[Outline]:
+    """Return one outline a fracture: the drawn one, or else the oval within its box."""
+    boxes = reference.boxes or ()
+    if len(reference.polygons) == len(boxes):
+        return [np.asarray(polygon.points, np.float32) for polygon in reference.polygons]
+    return [_oval(box) for box in boxes]
+
+
+def _oval(box: Box) -> Outline:
+    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    row = (box.row_min + box.row_max) / 2 + (box.row_max - box.row_min) / 2 * np.sin(angle)
+    middle = (box.column_min + box.column_max) / 2
+    column = middle + (box.column_max - box.column_min) / 2 * np.cos(angle)
+    return np.stack([row, column], axis=1).astype(np.float32)
+
+
+def place_outline(outline: Outline, placement: Placement) -> Outline:
+    """Move an outline from the original film into a model's input."""
+    offset = np.array([placement.row_offset, placement.column_offset], np.float32)
+    placed: Outline = outline * np.float32(placement.scale) + offset
+    return placed
+
+
+class Batch(NamedTuple):
+    """Films with their targets.
+
+    Attributes:
+        images: Display values, shape `(b, 1, rows, columns)`.
+        fracture: 0 or 1, shape `(b,)`.
+        heat: Share of each stride-8 cell that is fractured, shape `(b, rows/8, columns/8)`.
+        boxes: For each film `(n, 4)` in input pixels.
+        is_marked: Whether a film's fractures are outlined, shape `(b,)`.
+        context: Regions in the order of `REGIONS`, then hardware; shape `(b, 5)`.
+    """
+
+    images: Tensor
+    fracture: Tensor
+    heat: Tensor
+    boxes: list[Tensor]
+    is_marked: Tensor
+    context: Tensor
+
+
+class Sample(NamedTuple):
+    """One film of a `Batch`."""
+
+    image: npt.NDArray[np.float32]
+    fracture: float
+    heat: npt.NDArray[np.float32]
+    boxes: npt.NDArray[np.float32]
+    is_marked: bool
+    context: npt.NDArray[np.float32]
+
+
+class AugmentedFilms(Dataset[Sample]):
+    """Films as the network sees them in training: `(epoch, draw, film)` decides every chance."""
+
+    def __init__(self, films: Sequence[StoredFilm], recipe: Recipe) -> None:
+        self.films, self.recipe = films, recipe
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __getitem__(self, draw: tuple[int, int, int]) -> Sample:
+        """Return the augmented film for `(epoch, draw, film)`."""
+        epoch, number, index = draw
+        film, plan = self.films[index], self.recipe.plan
+        generator = np.random.default_rng([self.recipe.seed, epoch, number])
+        image, outlines = self.recipe.augmentation.apply(
+            film.pixels, film.outlines, rows=plan.rows, columns=plan.columns, generator=generator
+        )
+        return _sample(image, outlines, film.reference)
+
+
+class ExactFilms(Dataset[Sample]):
+    """Films as the shipped model sees them: the plan alone."""
+
+    def __init__(self, films: Sequence[StoredFilm]) -> None:
+        self.films = films
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return one film, unchanged."""
+        film = self.films[index]
+        image = film.evaluation_pixels.astype(np.float32) / np.float32(255)
+        outlines = [outline / np.float32(_RESERVE) for outline in film.outlines]
+        return _sample(image, outlines, film.reference)
+
+
+class BalancedDraws(Sampler[tuple[int, int, int]]):
+    """Draws films with a fixed share of fractured ones, each film equally often within its kind."""
+
+    def __init__(
+        self, films: Sequence[StoredFilm], recipe: Recipe, *, first_epoch: int = 0
+    ) -> None:
+        self.recipe, self.epoch = recipe, first_epoch
+        fractured = np.array([film.reference.fracture for film in films])
+        self.kinds = (np.flatnonzero(fractured), np.flatnonzero(~fractured))
+
+    def __len__(self) -> int:
+        return self.recipe.optimizer.epoch_films
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        epoch, size = self.epoch, len(self)
+        self.epoch += 1
+        count = round(size * self.recipe.optimizer.fractured_share)
+        generator = np.random.default_rng([self.recipe.seed, epoch])
+        chosen = np.concatenate(
+            [
+                _in_turns(kind, wanted, generator)
+                for kind, wanted in zip(self.kinds, (count, size - count), strict=True)
+            ]
+        )
+        for number, index in enumerate(generator.permutation(chosen).tolist()):
+            yield (epoch, number, index)
+
+
+def _in_turns(
+    members: npt.NDArray[np.int64], wanted: int, generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Draw without repetition until all were drawn, then begin anew."""
+    rounds = [generator.permutation(members) for _ in range(-(-wanted // len(members)))]
+    return np.concatenate(rounds)[:wanted]
+
+
+def _sample(
+    image: npt.NDArray[np.float32], outlines: list[Outline], reference: Reference
+) -> Sample:
+    rows, columns = image.shape
+    visible = [box for outline in outlines if (box := _visible_box(outline, rows, columns))]
+    mask = np.zeros((rows, columns), np.float32)
+    cv2.fillPoly(mask, [np.round(outline[:, ::-1]).astype(np.int32) for outline in outlines], 1.0)
+    heat = cv2.resize(
+        mask, (columns // HEAT_STRIDE, rows // HEAT_STRIDE), interpolation=cv2.INTER_AREA
+    )
+    context = [region in reference.regions for region in REGIONS] + [bool(reference.hardware)]
+    return Sample(
+        image=image[None],
+        # A fracture that moved out of the film is still what the film was taken for, but not
+        # to be seen: its label would teach noise.
+        fracture=float(reference.fracture and (bool(visible) or not outlines)),
+        heat=heat.astype(np.float32),
+        boxes=np.array([box.as_tuple() for box in visible], np.float32).reshape(-1, 4),
+        is_marked=reference.boxes is not None,
+        context=np.array(context, np.float32),
+    )
+
+
+def _visible_box(outline: Outline, rows: int, columns: int) -> Box | None:
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    if not (high > low).all():
+        return None
+    whole = Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    visible = whole.clipped(rows=rows, columns=columns)
+    return visible if visible and visible.area > 0.3 * whole.area else None
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Join samples into a batch."""
+    return Batch(
+        images=torch.from_numpy(np.stack([sample.image for sample in samples])).contiguous(
+            memory_format=torch.channels_last
+        ),
+        fracture=torch.tensor([sample.fracture for sample in samples]),
+        heat=torch.from_numpy(np.stack([sample.heat for sample in samples])),
+        boxes=[torch.from_numpy(sample.boxes) for sample in samples],
+        is_marked=torch.tensor([sample.is_marked for sample in samples]),
+        context=torch.from_numpy(np.stack([sample.context for sample in samples])),
+    )

@@ -1,0 +1,125 @@
+"""From a trained network to what a bundle runs: half-precision weights and an ONNX graph."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from fracturax.models.runtime import OUTPUTS
+from fracturax.transforms.plan import PreprocessingPlan
+
+_OPSET = 20
+
+
+def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) -> None:
+    """Write `weights.safetensors` (half precision) and `model.onnx` (of the very same weights).
+
+    Args:
+        network: An `XrayNetwork`; its weights are rounded to half precision in place, so that
+            both files hold one and the same model.
+        plan: Preprocessing; the graph takes its shape, and any batch.
+        folder: Where to write.
+    """
+    round_to_half(network)
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    # Running variances of a few channels are below the smallest half: keep them whole.
+    for name, value in network.state_dict().items():
+        if name.endswith("running_var"):
+            state[name] = value
+    save_file(
+        {name: value.contiguous() for name, value in state.items()}, folder / "weights.safetensors"
+    )
+    network = network.eval().to(memory_format=torch.contiguous_format)
+    images = torch.rand(2, 1, plan.rows, plan.columns)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            network,
+            (images,),
+            dynamo=True,
+            input_names=["images"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch},),
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(str(folder / "model.onnx"), external_data=False)
+
+
+def round_to_half(network: nn.Module) -> None:
+    """Round all weights to half precision in place, running variances excepted."""
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point() and not name.endswith("running_var"):
+                value.copy_(value.half().float())
+
+
+def quantize_graph(folder: Path, samples: npt.NDArray[np.float32]) -> None:
+    """Write `model.int8.onnx`: static 8-bit quantization, calibrated on real films.
+
+    The heads stay in float: their few outputs decide, and they cost next to nothing.
+
+    Args:
+        folder: Holds `model.onnx`.
+        samples: Inputs of the graph, shape `(n, 1, rows, columns)`.
+    """
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Films(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.rest = iter(samples)
+
+        def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+            sample = next(self.rest, None)
+            return None if sample is None else {"images": sample[None]}
+
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(folder / "model.onnx"), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(folder / "model.int8.onnx"),
+        Films(),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        calibrate_method=CalibrationMethod.MinMax,
+        op_types_to_quantize=["Conv", "Add"],
+        nodes_to_exclude=_head_nodes(prepared),
+    )
+    prepared.unlink()
+
+
+def _head_nodes(path: Path) -> list[str]:
+    """Return the names of the convolutions that write an output or a head's last map."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    heads = []
+    for node in graph.node:
+        if node.op_type != "Conv":
+            continue
+        weight = next((one for one in graph.initializer if one.name == node.input[1]), None)
+        if weight is not None and weight.dims[0] <= 4:
+            heads.append(node.name)
+    return heads

@@ -1,0 +1,125 @@
+"""A recipe: all that decides a training, read from some twenty lines of TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fracturax.core.config import load_toml
+from fracturax.core.errors import ConfigError
+from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.plan import PreprocessingPlan
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Which cases, and how they are split.
+
+    Args:
+        dataset: Name in the registry of data sets.
+        folds: Folds of the grouped cross-validation.
+        inner_share: Share of a training part's groups that early stopping watches.
+    """
+
+    dataset: str
+    folds: int = 5
+    inner_share: float = 0.08
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """Which network.
+
+    Args:
+        name: Name in the registry of networks.
+        backbone: Name in the registry of backbones.
+        weights: `imagenet`, `random`, or the path of a safetensors file.
+        width: Channels of the pyramid.
+        frozen_blocks: Blocks of the backbone that keep their pretrained weights.
+    """
+
+    name: str
+    backbone: str = "mobilenet_v2"
+    weights: str = "imagenet"
+    width: int = 96
+    frozen_blocks: int = 0
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    """How the weights move.
+
+    Args:
+        learning_rate: Peak of the one-cycle schedule for what starts at random.
+        backbone_factor: The pretrained part moves at this share of it.
+        weight_decay: AdamW's.
+        batch_size: Films a step.
+        epochs: At most; one epoch is `epoch_films` films.
+        epoch_films: Films drawn an epoch.
+        fractured_share: Share of fractured films among them.
+        average_decay: Decay of the exponential moving average of the weights that is kept.
+        patience: Epochs without a better inner loss before the training stops.
+        precision: `bf16-mixed` is 2-3 times faster on recent CPUs; `32-true` is exact.
+    """
+
+    learning_rate: float = 1e-3
+    backbone_factor: float = 0.5
+    weight_decay: float = 0.02
+    batch_size: int = 16
+    epochs: int = 8
+    epoch_films: int = 2400
+    fractured_share: float = 0.4
+    average_decay: float = 0.995
+    patience: int = 4
+    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "bf16-mixed"
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """Weight of each term of the loss; zero leaves it out."""
+
+    image: float = 1.0
+    heat: float = 1.0
+    boxes: float = 1.0
+    context: float = 0.2
+    label_smoothing: float = 0.02
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training. Tables of the TOML file are the fields.
+
+    Args:
+        name: Names the run and the bundle.
+        seed: Seed of the split, the initialisation and every augmentation.
+    """
+
+    name: str
+    data: DataRecipe
+    network: NetworkRecipe
+    seed: int = 0
+    plan: PreprocessingPlan = field(default_factory=PreprocessingPlan)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+
+    def __post_init__(self) -> None:
+        if self.plan.rows % 32 or self.plan.columns % 32:
+            raise ConfigError(
+                "the input of a network has sides that are multiples of 32",
+                got=f"{self.plan.rows} x {self.plan.columns}",
+            )
+        if not 0 < self.optimizer.fractured_share < 1:
+            raise ConfigError("fractured_share lies between 0 and 1")
+        if self.data.folds < 2:
+            raise ConfigError("cross-validation needs two folds or more", got=str(self.data.folds))
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ConfigError: If a key is unknown, missing or of a wrong type.
+    """
+    return load_toml(Recipe, path)

@@ -1,0 +1,113 @@
+"""Training augmentations: geometry that boxes and outlines follow, and changes of exposure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Outline = npt.NDArray[np.float32]
+"""Corner points `(row, column)` of one fracture, shape `(points, 2)`."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a film, each within its range; zero switches a change off.
+
+    Args:
+        rotation_degrees: Largest rotation to either side.
+        scale: Largest relative change of size.
+        shift: Largest shift, as a share of the sides.
+        mirror: Probability of a left-right flip.
+        gamma: Largest change of gamma, as a factor of `exp(±gamma)`.
+        contrast: Largest relative change of contrast about mid-grey.
+        brightness: Largest change of brightness.
+        noise: Largest standard deviation of Gaussian noise.
+        blur: Probability of a slight blur or of lost resolution.
+    """
+
+    rotation_degrees: float = 20.0
+    scale: float = 0.2
+    shift: float = 0.08
+    mirror: float = 0.5
+    gamma: float = 0.4
+    contrast: float = 0.25
+    brightness: float = 0.1
+    noise: float = 0.03
+    blur: float = 0.3
+
+    def apply(
+        self,
+        film: npt.NDArray[np.uint8],
+        outlines: list[Outline],
+        *,
+        rows: int,
+        columns: int,
+        generator: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.float32], list[Outline]]:
+        """Return a changed film and its outlines in the new pixels.
+
+        Args:
+            film: Grey values, shape `(film rows, film columns)`.
+            outlines: Outlines in pixels of `film`.
+            rows: Rows of the result.
+            columns: Columns of the result.
+            generator: Source of all chance.
+
+        Returns:
+            Display values in [0, 1], shape `(rows, columns)`, and the moved outlines; an
+            outline may reach over the border.
+        """
+        matrix = self._random_affine(film.shape, rows, columns, generator)
+        warped = cv2.warpAffine(film, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
+        moved = [_move(outline, matrix) for outline in outlines]
+        return self._expose(warped.astype(np.float32) / np.float32(255), generator), moved
+
+    def _random_affine(
+        self, shape: tuple[int, ...], rows: int, columns: int, generator: np.random.Generator
+    ) -> npt.NDArray[np.float64]:
+        """Return the `(x, y)` matrix, shape (2, 3), that maps the film's centre to the result's."""
+        fit = min(rows / shape[0], columns / shape[1])
+        scale = fit * (1 + generator.uniform(-self.scale, self.scale))
+        angle = np.deg2rad(generator.uniform(-self.rotation_degrees, self.rotation_degrees))
+        mirror = -1.0 if generator.random() < self.mirror else 1.0
+        turn = scale * np.array(
+            [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]]
+        )
+        center = np.array([shape[1] - 1, shape[0] - 1]) / 2
+        target = np.array([columns - 1, rows - 1]) / 2
+        target = target + generator.uniform(-self.shift, self.shift, 2) * (columns, rows)
+        return np.hstack([turn, (target - turn @ center)[:, None]])
+
+    def _expose(
+        self, film: npt.NDArray[np.float32], generator: np.random.Generator
+    ) -> npt.NDArray[np.float32]:
+        if generator.random() < self.blur:
+            if generator.random() < 0.5:
+                film = np.asarray(
+                    cv2.GaussianBlur(film, (0, 0), generator.uniform(0.4, 1.2)), np.float32
+                )
+            else:
+                shrink = generator.uniform(0.5, 0.9)
+                small = cv2.resize(film, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+                film = np.asarray(cv2.resize(small, film.shape[::-1]), np.float32)
+        film = film ** np.float32(np.exp(generator.uniform(-self.gamma, self.gamma)))
+        contrast = 1 + generator.uniform(-self.contrast, self.contrast)
+        shift = generator.uniform(-self.brightness, self.brightness)
+        film = (film - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + shift)
+        if self.noise > 0:
+            level = generator.uniform(0, self.noise)
+            film = film + generator.standard_normal(film.shape, dtype=np.float32) * np.float32(
+                level
+            )
+        clipped: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
+        return clipped
+
+
+def _move(outline: Outline, matrix: npt.NDArray[np.float64]) -> Outline:
+    # Corner coordinates count from the edge of the first pixel, OpenCV's from its centre.
+    xy = outline[:, ::-1] - 0.5
+    moved = xy @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    return moved[:, ::-1].astype(np.float32)

@@ -1,0 +1,121 @@
+"""The preprocessing plan: what a model's input is made of, as data that replays bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.geometry import Box
+from fracturax.core.provenance import sha256_of_document
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How an image lies in the model's input: `input = original * scale + offset`, in pixels."""
+
+    scale: float
+    row_offset: float
+    column_offset: float
+
+    def to_input(self, box: Box) -> Box:
+        """Return a box of the original image in pixels of the input."""
+        return Box(
+            box.row_min * self.scale + self.row_offset,
+            box.column_min * self.scale + self.column_offset,
+            box.row_max * self.scale + self.row_offset,
+            box.column_max * self.scale + self.column_offset,
+        )
+
+    def to_original(self, box: Box) -> Box:
+        """Return a box of the input in pixels of the original image.
+
+        Example:
+            >>> place = Placement(0.5, 10, 0)
+            >>> place.to_original(place.to_input(Box(0, 0, 8, 8)))
+            Box(row_min=0.0, column_min=0.0, row_max=8.0, column_max=8.0)
+        """
+        return Box(
+            (box.row_min - self.row_offset) / self.scale,
+            (box.column_min - self.column_offset) / self.scale,
+            (box.row_max - self.row_offset) / self.scale,
+            (box.column_max - self.column_offset) / self.scale,
+        )
+
+
+@dataclass(frozen=True)
+class PreprocessingPlan:
+    """Fit a film into a fixed input, stretch its grey values, pad with black.
+
+    One size and one grey range for every film: what its file looked like must not tell its label.
+
+    Args:
+        rows: Rows of the input, a multiple of 32.
+        columns: Columns of the input, a multiple of 32.
+        low_percentile: Grey value that becomes 0.
+        high_percentile: Grey value that becomes 1.
+    """
+
+    rows: int = 416
+    columns: int = 352
+    low_percentile: float = 0.5
+    high_percentile: float = 99.5
+
+    def apply(self, pixels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Placement]:
+        """Make the model's input of display values in [0, 1], shape `(rows, columns)`.
+
+        Returns:
+            The input, float32 in [0, 1], shape `(self.rows, self.columns)`, and where the
+            image lies in it.
+
+        Example:
+            >>> film = np.linspace(0, 1, 200 * 100, dtype=np.float32).reshape(200, 100)
+            >>> values, place = PreprocessingPlan(64, 64).apply(film)
+            >>> values.shape, place.scale, place.column_offset
+            ((64, 64), 0.32, 16.0)
+        """
+        fitted, scale = fit(pixels, rows=self.rows, columns=self.columns)
+        values = stretch(fitted, low=self.low_percentile, high=self.high_percentile)
+        top = (self.rows - values.shape[0]) // 2
+        left = (self.columns - values.shape[1]) // 2
+        canvas = np.zeros((self.rows, self.columns), np.float32)
+        canvas[top : top + values.shape[0], left : left + values.shape[1]] = values
+        return canvas, Placement(scale, float(top), float(left))
+
+    def as_document(self) -> dict[str, float | int]:
+        """Return the plan as JSON-able data."""
+        return asdict(self)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the plan; two models with equal hashes see a film alike."""
+        return sha256_of_document(self.as_document())
+
+
+def fit(
+    pixels: npt.NDArray[np.float32], *, rows: int, columns: int
+) -> tuple[npt.NDArray[np.float32], float]:
+    """Scale an image to fit into a shape, keeping its proportions.
+
+    Returns:
+        The scaled image and the scale.
+    """
+    scale = min(rows / pixels.shape[0], columns / pixels.shape[1])
+    shape = (
+        max(1, min(rows, round(pixels.shape[0] * scale))),
+        max(1, min(columns, round(pixels.shape[1] * scale))),
+    )
+    # Area averaging keeps thin bright lines from aliasing when a film shrinks.
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, shape[::-1], interpolation=method), np.float32), scale
+
+
+def stretch(pixels: npt.NDArray[np.float32], *, low: float, high: float) -> npt.NDArray[np.float32]:
+    """Map two percentiles of an image to 0 and 1, clipping beyond; a constant image becomes 0."""
+    bottom, top = np.percentile(pixels, (low, high))
+    if top - bottom < 1e-6:
+        return np.zeros_like(pixels)
+    scaled = (pixels - np.float32(bottom)) / np.float32(top - bottom)
+    return np.asarray(np.clip(scaled, 0, 1), np.float32)

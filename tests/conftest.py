@@ -1,0 +1,38 @@
+"""Shared by all tests: where the development data lies, and no silent skip in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real films and scans; tests that use it are skipped where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("no shared data here")
+    return SHARED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips CI does not accept."""
+    for report in _unaccepted(terminalreporter):
+        terminalreporter.write_line(f"skipped in CI: {report.nodeid}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a CI run that skipped a test which could have run here."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _unaccepted(reporter) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _unaccepted(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
+    if not os.environ.get("CI"):
+        return []
+    skipped = reporter.stats.get("skipped", [])
+    return [one for one in skipped if SHARED.is_dir() or "no shared data" not in str(one.longrepr)]
