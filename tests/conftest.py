@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+TESTS = Path(__file__).resolve().parent
+SHARED = TESTS.parents[1] / "shared" / "data"
+# The builders beside this file: --import-mode=importlib puts nothing on the path.
+if str(TESTS) not in sys.path:
+    sys.path.append(str(TESTS))
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +21,14 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no shared data here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature FracAtlas of 80 drawn films; read it only, copy it to change it."""
+    from tiny_release import write_release
+
+    return write_release(tmp_path_factory.mktemp("release"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

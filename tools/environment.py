@@ -22,7 +22,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 
 def main(folder: Path, extra: str) -> None:
     """Make the environment ready."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything is checked
         sys.exit(f"FracturaX needs Python 3.11 or newer; got {sys.version.split()[0]}")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp, state = folder / "fracturax.stamp", state_hash(extra)

@@ -45,6 +45,8 @@ def build(kind: type[ConfigT], document: Mapping[str, Any], *, where: str) -> Co
 did you mean 'learning_rate'?
     """
     assert dataclasses.is_dataclass(kind)
+    if not isinstance(document, Mapping):
+        raise ConfigError(f"{where} must be a table", got=repr(document))
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in document:
@@ -63,8 +65,6 @@ did you mean 'learning_rate'?
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} must be a table", got=repr(value))
         return build(hint, value, where=where)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is typing.Literal:

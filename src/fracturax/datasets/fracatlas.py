@@ -6,9 +6,9 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Polygon, Reference
@@ -100,6 +100,8 @@ def _read_table(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(stream)
             missing = set(_COLUMNS) - set(reader.fieldnames or ())
             rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} is no table in UTF-8", got=str(error)) from error
     except FileNotFoundError:
         raise DataError(
             "this is not the FracAtlas release",
@@ -108,6 +110,9 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         ) from None
     if missing:
         raise DataError(f"{path.name} lacks columns", got=f"no {', '.join(sorted(missing))}")
+    for line, row in enumerate(rows, start=2):
+        if any(row[column] is None for column in _COLUMNS):
+            raise DataError(f"{path.name} is cut off", got=f"too few values in line {line}")
     return sorted(rows, key=lambda row: _number(row["image_id"]))
 
 
@@ -130,13 +135,23 @@ def _film_path(root: Path, row: Mapping[str, str]) -> Path:
     return path
 
 
-def _read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class _Outline:
+    """One marked fracture: its box, and the rings of its polygon."""
+
+    box: Box
+    polygons: tuple[Polygon, ...]
+
+
+def _read_annotations(path: Path) -> dict[str, list[_Outline]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         names = {image["id"]: image["file_name"] for image in document["images"]}
-        outlines: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        outlines: dict[str, list[_Outline]] = defaultdict(list)
         for annotation in document["annotations"]:
-            outlines[names[annotation["image_id"]]].append(annotation)
+            polygons = tuple(_polygon(ring) for ring in annotation["segmentation"])
+            outline = _Outline(_box(annotation["bbox"]), polygons)
+            outlines[names[annotation["image_id"]]].append(outline)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             "the COCO annotations of FracAtlas cannot be read",
@@ -146,16 +161,14 @@ def _read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
     return dict(outlines)
 
 
-def _reference(row: Mapping[str, str], outlines: list[dict[str, Any]] | None) -> Reference:
+def _reference(row: Mapping[str, str], outlines: list[_Outline] | None) -> Reference:
     fracture = row["fractured"] == "1"
     # A fractured film without outline has unmarked fractures: unknown, which is not none.
     unmarked = None if fracture else ()
     return Reference(
         fracture=fracture,
-        boxes=tuple(_box(outline["bbox"]) for outline in outlines) if outlines else unmarked,
-        polygons=tuple(
-            _polygon(ring) for outline in outlines or () for ring in outline["segmentation"]
-        ),
+        boxes=tuple(outline.box for outline in outlines) if outlines else unmarked,
+        polygons=tuple(polygon for outline in outlines or () for polygon in outline.polygons),
         regions=tuple(region for region in REGIONS if row[region] == "1"),
         hardware=row["hardware"] == "1",
         views=tuple(view for view in _VIEWS if row[view] == "1"),
@@ -168,7 +181,8 @@ def _box(xywh: Sequence[float]) -> Box:
 
 
 def _polygon(ring: Sequence[float]) -> Polygon:
-    return Polygon(tuple(zip(ring[1::2], ring[0::2], strict=True)))
+    points = zip(ring[1::2], ring[0::2], strict=True)
+    return Polygon(tuple((float(row), float(column)) for row, column in points))
 
 
 def _read_split(path: Path) -> set[str]:

@@ -168,6 +168,7 @@ def acquisition_of(groups: tuple[Dataset, ...], *, has_color: bool = False) -> A
         view_position=_view(top),
         kvp=kvp[0] if is_voltage else None,
         has_color=has_color,
+        is_phantom=text_of(top, "QualityControlImage") == "YES",
     )
 
 

@@ -116,9 +116,10 @@ def _candidates(path: Path, limits: Limits) -> Iterator[Source | UnreadableFile]
 def _is_dicomdir(source: Source, limits: Limits) -> bool:
     try:
         dataset = read_header(source, limits).dataset
+        with as_unreadable("the DICOM header cannot be understood"):
+            return value_of(dataset, "DirectoryRecordSequence") is not None
     except UnreadableImageError:  # said again, with its reason, when the file is examined
         return False
-    return value_of(dataset, "DirectoryRecordSequence") is not None
 
 
 def _members(path: Path, prefix: str, limits: Limits) -> Iterator[Source | UnreadableFile]:

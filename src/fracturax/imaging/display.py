@@ -213,7 +213,7 @@ def render(
         Display values in [0, 1], same shape, padding black, and what was done.
 
     Example:
-        >>> plain = Rendering(None, 1.0, 0.0, Window(2, 5), True, None)
+        >>> plain = Rendering(None, 1.0, 0.0, Window(2, 4), True, None)
         >>> pixels, steps = render(np.array([[0, 4]], np.uint8), plain)
         >>> pixels.tolist(), [step.name for step in steps]
         ([[1.0, 0.0]], ['rescale', 'window', 'invert'])

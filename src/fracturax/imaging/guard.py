@@ -110,9 +110,9 @@ got ValueError; export the image again
     with _quiet():
         try:
             yield
-        except FracturaXError:
+        except (FracturaXError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except Exception as error:  # the edge between foreign bytes and us
+        except BaseException as error:  # the edge; a panic of a Rust codec is no Exception
             raise UnreadableImageError(
                 what, got=type(error).__name__, cure="export the image again"
             ) from None

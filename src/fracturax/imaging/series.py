@@ -214,7 +214,7 @@ def _check_gaps(heights: npt.NDArray[np.float64]) -> None:
     if len(heights) < 2:
         return
     gaps = np.diff(heights)
-    usual = float(np.median(gaps))
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # of two candidates the smaller: no gap
     doubled = np.flatnonzero(gaps < _SAME_PLACE_MM)
     if doubled.size:
         where = int(doubled[0]) + 1

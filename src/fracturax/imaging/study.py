@@ -11,7 +11,7 @@ from fracturax.core.image import Image
 from fracturax.core.study import Study, UnreadableFile
 from fracturax.imaging.attributes import value_of
 from fracturax.imaging.dicom import is_cross_section, read_films
-from fracturax.imaging.guard import DEFAULT_LIMITS, Limits
+from fracturax.imaging.guard import DEFAULT_LIMITS, Limits, as_unreadable
 from fracturax.imaging.header import Header, read_header
 from fracturax.imaging.kind import Kind, kind_of
 from fracturax.imaging.nifti import nifti_head, read_nifti
@@ -175,11 +175,14 @@ def _read_file(source: Source, kind: Kind, limits: Limits) -> tuple[Image, ...]:
     if kind in ("nifti", "nifti_gz"):
         return read_nifti(source, limits)
     header = read_header(source, limits)
-    if value_of(header.dataset, "DirectoryRecordSequence") is not None:
+    with as_unreadable("the DICOM header cannot be understood"):
+        is_directory = value_of(header.dataset, "DirectoryRecordSequence") is not None
+        is_stack = is_cross_section(header)
+    if is_directory:
         raise UnreadableImageError(
             "the file is the directory of a disc", cure="open it with open_study"
         )
-    if is_cross_section(header):
+    if is_stack:
         return (read_volume([(source, header)], limits),)
     return read_films(source, header, limits)
 

@@ -15,7 +15,7 @@ def join_boxes(
     boxes: Boxes,
     scores: npt.NDArray[np.float64],
     *,
-    iou: float = 0.5,
+    iou: float = 0.4,
     at_least: float = 0.01,
     at_most: int = 20,
 ) -> tuple[Boxes, npt.NDArray[np.float64]]:
@@ -59,12 +59,45 @@ def join_boxes(
     return np.array(joined, np.float64).reshape(-1, 4), np.array(best, np.float64)
 
 
+def distinct_boxes(boxes: Boxes, *, at_most: float = 0.5) -> list[int]:
+    """Choose the boxes a reader should see: none that mostly covers, or lies in, a better one.
+
+    Args:
+        boxes: Best first, shape `(n, 4)`.
+        at_most: Largest shared area, as a share of the smaller of two boxes.
+
+    Returns:
+        Indices of the boxes chosen, best first.
+
+    Example:
+        >>> distinct_boxes(np.array([[0, 0, 10, 10], [2, 2, 8, 8], [0, 8, 10, 20.0]]))
+        [0, 2]
+    """
+    chosen: list[int] = []
+    for index in range(len(boxes)):
+        kept = boxes[chosen]
+        shared = _shared(boxes[index], kept)
+        smaller = np.minimum(_areas(boxes[index : index + 1]), _areas(kept))
+        if not (shared > at_most * smaller).any():
+            chosen.append(index)
+    return chosen
+
+
 def overlap(one: npt.NDArray[np.float64], others: Boxes) -> npt.NDArray[np.float64]:
     """Return the intersection over union of one box with each of others, shape `(n,)`."""
-    low = np.maximum(one[:2], others[:, :2])
-    high = np.minimum(one[2:], others[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
-    union: npt.NDArray[np.float64] = (one[2:] - one[:2]).prod() + areas - shared
+    shared = _shared(one, others)
+    union = _areas(one[None]) + _areas(others) - shared
     ratio: npt.NDArray[np.float64] = shared / np.maximum(union, 1e-12)
     return ratio
+
+
+def _shared(one: npt.NDArray[np.float64], others: Boxes) -> npt.NDArray[np.float64]:
+    low = np.maximum(one[:2], others[:, :2])
+    high = np.minimum(one[2:], others[:, 2:])
+    area: npt.NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=1)
+    return area
+
+
+def _areas(boxes: Boxes) -> npt.NDArray[np.float64]:
+    areas: npt.NDArray[np.float64] = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return areas

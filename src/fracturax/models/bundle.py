@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -78,8 +77,6 @@ class Manifest:
         box_calibration: Box and image values to probability.
         default_precision: Graph to run unless asked otherwise.
         graphs: File of each precision.
-        scope_limit: Largest feature distance accepted.
-        residual_scale: See `ScopeModel`.
         training: Facts of the training: recipe, split and data hashes.
     """
 
@@ -95,18 +92,16 @@ class Manifest:
     box_calibration: Calibration
     default_precision: str
     graphs: tuple[tuple[str, str], ...]
-    scope_limit: float
-    residual_scale: float
     training: tuple[tuple[str, str], ...] = field(default=())
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A verified bundle, ready for a runtime."""
+    """A verified bundle, ready for a runtime; without a scope it takes every film."""
 
     folder: Path
     manifest: Manifest
-    scope: ScopeModel
+    scope: ScopeModel | None
     sha256: str
 
     def graph(self, precision: str | None = None) -> Path:
@@ -143,17 +138,14 @@ class Bundle:
         return (self.folder / "card.md").read_text(encoding="utf-8")
 
 
-def write_bundle(folder: Path, manifest: Manifest, scope: ScopeModel) -> Bundle:
+def write_bundle(folder: Path, manifest: Manifest, scope: ScopeModel | None) -> Bundle:
     """Write the manifest of a folder that holds the graphs, weights and card, and hash all.
 
     The manifest comes last: a folder without it is no bundle.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "mean": scope.mean,
-        "components": scope.components,
-        "spread": scope.spread,
-    }
-    save_file(arrays, folder / _SCOPE)
+    (folder / _SCOPE).unlink(missing_ok=True)
+    if scope is not None:
+        save_file(scope.as_arrays(), folder / _SCOPE)
     hashes = {
         path.name: sha256_of_file(path)
         for path in sorted(folder.iterdir())
@@ -179,7 +171,7 @@ def load_bundle(source: str | Path) -> Bundle:
             document = json.loads(stream.read(_LARGEST_MANIFEST))
         body = {key: document[key] for key in ("format", "model", "files")}
         stated, hashes = document["sha256"], dict(body["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             f"{folder.name} is no bundle",
             got=f"{type(error).__name__} in {MANIFEST}",
@@ -193,14 +185,7 @@ def load_bundle(source: str | Path) -> Bundle:
         _verify(folder, name, expected)
     try:
         manifest = build(Manifest, body["model"], where=MANIFEST)
-        arrays = load_file(folder / _SCOPE)
-        scope = ScopeModel(
-            mean=arrays["mean"],
-            components=arrays["components"],
-            spread=arrays["spread"],
-            residual_scale=manifest.residual_scale,
-            limit=manifest.scope_limit,
-        )
+        scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None
     except (ConfigError, KeyError, OSError, SafetensorError) as error:
         raise ModelError("the bundle is damaged", got=str(error)) from error
     unlisted = {name for _, name in manifest.graphs} - hashes.keys()

@@ -23,12 +23,14 @@ from fracturax.core.prediction import (
     Status,
 )
 from fracturax.core.study import Study
-from fracturax.models.boxes import Boxes, join_boxes
+from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
 from fracturax.models.bundle import Bundle
 from fracturax.models.scope import unsuitable_file
 from fracturax.transforms.plan import Placement
 
 OUTPUTS = ("fracture", "heat", "box_logits", "boxes", "regions", "hardware", "embedding")
+STRIDES = (8, 16, 32)
+"""Strides of the detection head's levels, finest first."""
 _SEVERITY: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
 
 
@@ -73,6 +75,8 @@ class XrayPredictor:
     def __init__(self, bundle: Bundle, *, precision: str | None = None, threads: int = 0) -> None:
         self.bundle = bundle
         self._identity = bundle.identity(precision)
+        plan = bundle.manifest.plan
+        self._mirrored_cells = mirrored_cells(plan.rows, plan.columns)
         self._session = _open_session(bundle.graph(precision).read_bytes(), threads)
 
     @property
@@ -127,43 +131,40 @@ class XrayPredictor:
         if reason is not None or not isinstance(image, Radiograph):
             return ImagePrediction(image.name, "not_assessed", reason=reason)
         raw = self.infer(image)
-        reason = self.bundle.scope.unsuitable(raw.embedding)
+        scope = self.bundle.scope
+        reason = scope.unsuitable(raw.embedding) if scope is not None else None
         if reason is not None:
             return ImagePrediction(image.name, "not_assessed", reason=reason)
         manifest = self.bundle.manifest
         probability = manifest.calibration.probability(raw.values)
         status = manifest.operating_points.status(probability)
         best = int(raw.region_probabilities.argmax())
-        region = region_of_body_part(image.acquisition.body_part) or REGIONS[best]
         return ImagePrediction(
             image=image.name,
             status=status,
             probability=probability,
             findings=self._findings(image, raw, status),
-            region=region,
-            region_probability=float(raw.region_probabilities[REGIONS.index(region)]),
+            region=REGIONS[best],
+            region_probability=float(raw.region_probabilities[best]),
             hardware_probability=raw.hardware_probability,
             activation=ActivationMap(raw.heat, _extent(raw, self.bundle)),
         )
 
     def infer(self, film: Radiograph) -> RawAnswer:
         """Run the graph on one film, without scope check and calibration."""
-        values, placement = self.bundle.manifest.plan.apply(film.pixels)
+        plan = self.bundle.manifest.plan
+        values, placement = plan.apply(film.pixels)
         is_mirrored = self.bundle.manifest.is_mirrored
         views = [values, values[:, ::-1]] if is_mirrored else [values]
         outputs = self._session.run(OUTPUTS, {"images": np.stack(views)[:, None]})
         answer: dict[str, npt.NDArray[np.float32]] = dict(zip(OUTPUTS, outputs, strict=True))
-        heat, boxes = answer["heat"], answer["boxes"].astype(np.float64)
         if is_mirrored:
-            heat = np.stack([heat[0], heat[1, :, ::-1]])
-            width = values.shape[1]
-            boxes[1] = np.stack(
-                [boxes[1, :, 0], width - boxes[1, :, 3], boxes[1, :, 2], width - boxes[1, :, 1]],
-                axis=1,
-            )
-        heat_logits = heat.mean(axis=0)
+            _mirror_back(answer, self._mirrored_cells, width=plan.columns)
+        heat_logits = answer["heat"].mean(axis=0)
+        # Both views of a cell are averaged before boxes are joined: that steadies small boxes.
         candidates, scores = join_boxes(
-            boxes.reshape(-1, 4), _sigmoid(answer["box_logits"].astype(np.float64)).ravel()
+            answer["boxes"].astype(np.float64).mean(axis=0),
+            _sigmoid(answer["box_logits"].astype(np.float64).mean(axis=0)),
         )
         box_logits = np.log(scores) - np.log1p(-np.minimum(scores, 1 - 1e-9))
         return RawAnswer(
@@ -194,8 +195,13 @@ class XrayPredictor:
         if status == "no_fracture":
             return ()
         points = self.bundle.manifest.box_operating_points
+        # What the file says of the body part is certain; what the network sees is not.
+        seen = REGIONS[int(raw.region_probabilities.argmax())]
+        region = region_of_body_part(image.acquisition.body_part) or seen
+        probabilities = self.box_probabilities(raw)
         findings = []
-        for rank, probability in enumerate(self.box_probabilities(raw)):
+        for rank in distinct_boxes(raw.boxes):
+            probability = probabilities[rank]
             certainty: Certainty = "certain"
             if status == "doubt" or probability < points.high_specificity:
                 certainty = "doubt"
@@ -205,7 +211,7 @@ class XrayPredictor:
             box = _proper_box(sides, image)
             if box is not None:
                 score = float(_sigmoid(raw.box_logits[rank]))
-                findings.append(Finding(image.name, box, score, probability, certainty))
+                findings.append(Finding(image.name, box, score, probability, certainty, region))
         return tuple(findings)
 
 
@@ -226,6 +232,33 @@ def _open_session(graph: bytes, threads: int) -> Any:
         raise ModelError(
             "ONNX Runtime cannot load the graph", got=type(error).__name__, cure="get it again"
         ) from error
+
+
+def mirrored_cells(rows: int, columns: int) -> npt.NDArray[np.intp]:
+    """Return, for each cell of the detection head, the cell at its place in the mirrored input.
+
+    Example:
+        >>> mirrored_cells(32, 32)[:4].tolist()
+        [3, 2, 1, 0]
+    """
+    cells, start = [], 0
+    for stride in STRIDES:
+        shape = (rows // stride, columns // stride)
+        level = np.arange(start, start + shape[0] * shape[1]).reshape(shape)
+        cells.append(level[:, ::-1].ravel())
+        start += level.size
+    return np.concatenate(cells)
+
+
+def _mirror_back(
+    answer: dict[str, npt.NDArray[np.float32]], cells: npt.NDArray[np.intp], *, width: int
+) -> None:
+    """Bring what was said of the mirrored view, the second of two, back to the film."""
+    answer["heat"][1] = answer["heat"][1, :, ::-1].copy()
+    answer["box_logits"][1] = answer["box_logits"][1, cells]
+    boxes = answer["boxes"][1, cells]
+    boxes[:, [1, 3]] = width - boxes[:, [3, 1]]
+    answer["boxes"][1] = boxes
 
 
 def _to_original(boxes: Boxes, placement: Placement) -> Boxes:

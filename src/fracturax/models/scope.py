@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,24 @@ class ScopeModel:
     spread: npt.NDArray[np.float32]
     residual_scale: float
     limit: float
+
+    def as_arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the model as arrays by name."""
+        return {
+            name: np.asarray(getattr(self, name), np.float32)
+            for name in ("mean", "components", "spread", "residual_scale", "limit")
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.float32]]) -> ScopeModel:
+        """Return what `as_arrays` gave."""
+        return cls(
+            mean=arrays["mean"],
+            components=arrays["components"],
+            spread=arrays["spread"],
+            residual_scale=float(arrays["residual_scale"]),
+            limit=float(arrays["limit"]),
+        )
 
     def distance(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the distance of embeddings, shape `(..., features)`; known films lie near 1."""

@@ -25,7 +25,7 @@ from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.evaluation import delong_test
 from fracturax.models.bundle import Bundle, Calibration, Manifest, write_bundle
 from fracturax.models.runtime import XrayPredictor
-from fracturax.models.scope import ScopeModel, fit_scope
+from fracturax.models.scope import fit_scope
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
 from fracturax.pipelines.out_of_fold import (
@@ -73,14 +73,12 @@ def publish(
     precision = choose_precision(judged)
     final = _export(run.final.network, run, bundle)
     limit = _scope_limit(run, films[precision], provisional, progress)
-    scope = _fit_scope(final, run.data.cases, limit, progress)
+    scope = fit_scope(_embeddings(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
         fit(films[precision]).into(final.manifest),
         version=version,
         default_precision=precision,
         graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", precision)),
-        scope_limit=scope.limit,
-        residual_scale=scope.residual_scale,
         training=_training_facts(run),
     )
     if precision == "fp32":
@@ -109,15 +107,8 @@ def _export(network: nn.Module, run: TrainingRun, folder: Path) -> Bundle:
     folder.mkdir(parents=True, exist_ok=True)
     export_network(network, run.recipe.plan, folder)
     quantize_graph(folder, _quantization_films(run))
-    scope = ScopeModel(
-        mean=np.zeros(1, np.float32),
-        components=np.zeros((1, 1), np.float32),
-        spread=np.ones(1, np.float32),
-        residual_scale=1.0,
-        limit=1e9,
-    )
     (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
-    return write_bundle(folder, _bare_manifest(run.recipe), scope)
+    return write_bundle(folder, _bare_manifest(run.recipe), scope=None)
 
 
 def _bare_manifest(recipe: Recipe) -> Manifest:
@@ -134,8 +125,6 @@ def _bare_manifest(recipe: Recipe) -> Manifest:
         box_calibration=Calibration(("box",), (1.0,), 0.0),
         default_precision="fp32",
         graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
-        scope_limit=1e9,
-        residual_scale=1.0,
     )
 
 
@@ -180,12 +169,6 @@ def _scope_limit(
         held_out = films.part(films.fold == fold)
         distances.append(scope.distance(np.stack([one.embedding for one in held_out.answers])))
     return float(np.quantile(np.concatenate(distances), _SCOPE_ACCEPTS))
-
-
-def _fit_scope(
-    bundle: Bundle, cases: Sequence[Case], limit: float, progress: Progress
-) -> ScopeModel:
-    return fit_scope(_embeddings(bundle, cases, progress), limit=limit)
 
 
 def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:

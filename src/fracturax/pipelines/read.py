@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 FORMS = ("html", "json", "png", "csv")
+_log = logging.getLogger(__name__)
 _TABLE, _INDEX = "predictions.csv", "index.html"
 
 
@@ -53,12 +55,19 @@ def report(study: Study, prediction: Prediction) -> Report:
 
 
 def find_all(paths: Sequence[Path]) -> list[StudyFiles]:
-    """Find the studies of several paths; one that is given twice is read once."""
-    found: dict[tuple[str, tuple[object, ...]], StudyFiles] = {}
+    """Find the studies of several paths, each with a key of its own.
+
+    The key of a lone picture is a hash of its bytes; a copy under another name is a study of its
+    own, so its key gets a number.
+    """
+    found: list[StudyFiles] = []
+    seen: Counter[str] = Counter()
     for path in paths:
         for files in find_studies(path):
-            found.setdefault((files.key, tuple(files.files)), files)
-    return list(found.values())
+            seen[files.key] += 1
+            copy = seen[files.key]
+            found.append(replace(files, key=f"{files.key}-{copy}") if copy > 1 else files)
+    return found
 
 
 def read_studies(
@@ -71,8 +80,7 @@ def read_studies(
     """
 
     def work(files: StudyFiles) -> Report:
-        study = files.open()
-        return report(study, read(study, model))
+        return _open_and_read(files, model)
 
     yield from in_order(work, studies, workers=workers or os.cpu_count() or 1)
 
@@ -112,9 +120,8 @@ def read_to_folder(
     single = [form for form in forms if form != "csv"]
 
     def work(files: StudyFiles) -> Written:
-        study = files.open()
-        answer = report(study, read(study, model))
-        paths = (out / f"study-{study.key}.{form}" for form in single)
+        answer = _open_and_read(files, model)
+        paths = (out / f"study-{files.key}.{form}" for form in single)
         return Written(answer, tuple(write_report(answer, path) for path in paths))
 
     with ExitStack() as stack:
@@ -150,6 +157,23 @@ def in_order(
         finally:
             for one in waiting:
                 one.cancel()
+
+
+def _open_and_read(files: StudyFiles, model: Predictor) -> Report:
+    """Read one study of many: whatever happens to it, the others are still read."""
+    study = files.open()
+    try:
+        prediction = read(study, model)
+    except Exception as error:  # a bug of ours must not lose the rest of a worklist
+        _log.error("study %s: %s in the model", study.key, type(error).__name__)
+        prediction = Prediction(
+            study_key=study.key,
+            status="not_assessed",
+            model=model.identity,
+            operating_points=model.operating_points,
+            reason=f"the model failed on this study ({type(error).__name__}); please report it",
+        )
+    return report(study, prediction)
 
 
 def _make_folder(folder: Path) -> None:

@@ -90,9 +90,7 @@ def train(
     trained = {
         fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in chosen
     }
-    last = None
-    if final:
-        last = train_network(recipe, data.films, (), folder=out / "final", max_steps=max_steps)
+    last = _train_final(recipe, data, out, max_steps) if final else None
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
     return TrainingRun(recipe, data, tuple(trained.values()), last, out)
@@ -154,15 +152,32 @@ def _train_fold(
     inside = [index for index, case in enumerate(data.cases) if _fold(data, case) != fold]
     outside = [index for index, case in enumerate(data.cases) if _fold(data, case) == fold]
     inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
-    trained = train_network(
-        recipe,
-        [data.films[index] for index in inside if data.cases[index].patient_key not in inner],
-        [data.films[index] for index in inside if data.cases[index].patient_key in inner],
-        folder=folder,
-        max_steps=max_steps,
-    )
+    films = [data.films[index] for index in inside if data.cases[index].patient_key not in inner]
+    watched = [data.films[index] for index in inside if data.cases[index].patient_key in inner]
+    first, *rest = recipe.stages()
+    trained = train_network(first, films, watched, folder=folder, max_steps=max_steps)
+    for stage in rest:
+        trained = train_network(
+            stage,
+            films,
+            watched,
+            folder=folder / "finish",
+            start=trained.network,
+            max_steps=max_steps,
+        ).after(trained)
     _write_predictions(recipe, data, fold, outside, trained.network, folder)
     return trained
+
+
+def _train_final(recipe: Recipe, data: TrainingData, out: Path, max_steps: int | None) -> Trained:
+    """Train on all films: anew, or where the recipe has a second stage, on from fold 0."""
+    first, *rest = recipe.stages()
+    folder = out / "final"
+    if not rest:
+        return train_network(first, data.films, (), folder=folder, max_steps=max_steps)
+    # The first stage of fold 0 is finished: this only loads it.
+    start = train_network(first, (), (), folder=out / "fold-0", max_steps=max_steps).network
+    return train_network(rest[-1], data.films, (), folder=folder, start=start, max_steps=max_steps)
 
 
 def _fold(data: TrainingData, case: Case) -> int:

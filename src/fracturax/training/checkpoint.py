@@ -61,7 +61,7 @@ class Checkpoints(pl.Callback):
         tensors |= {f"average.{name}": value for name, value in module.average.state_dict().items()}
         tensors |= moments
         state = {
-            "recipe_sha256": sha256_of_document(asdict(self.recipe)),
+            "recipe_sha256": _stage_sha256(self.recipe),
             "steps": module.steps_done,
             "is_finished": is_finished,
             "curves": module.curves,
@@ -83,7 +83,7 @@ def read_checkpoint(folder: Path, module: FilmModule, recipe: Recipe) -> Resumed
     if not path.is_file():
         return Resumed()
     state = _state_of(path)
-    if state["recipe_sha256"] != sha256_of_document(asdict(recipe)):
+    if state["recipe_sha256"] != _stage_sha256(recipe):
         raise ConfigError(
             f"{folder} holds a run of another recipe",
             got=state["recipe_sha256"][:12],
@@ -98,6 +98,13 @@ def read_checkpoint(folder: Path, module: FilmModule, recipe: Recipe) -> Resumed
     module.steps_done = module.resumed_at = int(state["steps"])
     moments = {name: value for name, value in tensors.items() if name.startswith("moment.")}
     return Resumed(len(module.curves), bool(state["is_finished"]), moments)
+
+
+def _stage_sha256(stage: Recipe) -> str:
+    """Hash what decides one stage; which stage follows it does not."""
+    return sha256_of_document(
+        {key: value for key, value in asdict(stage).items() if key != "finish"}
+    )
 
 
 def _state_of(path: Path) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class Trained:
     network: nn.Module
     curves: list[dict[str, float]]
 
+    def after(self, earlier: Trained) -> Trained:
+        """Return this training with the curves of the stage before it in front."""
+        return Trained(self.network, [*earlier.curves, *self.curves])
+
 
 class FilmModule(pl.LightningModule):
     """Network, its moving average, loss and optimizer as Lightning wants them."""
@@ -138,6 +142,7 @@ def train_network(
     inner: Sequence[StoredFilm],
     *,
     folder: Path,
+    start: nn.Module | None = None,
     max_steps: int | None = None,
     show_progress: bool = True,
 ) -> Trained:
@@ -148,6 +153,7 @@ def train_network(
         films: Training part.
         inner: Part of the training part that early stopping watches; may be empty.
         folder: Where checkpoints lie; a finished run is not repeated.
+        start: Network whose weights to begin with; pretrained ones by default.
         max_steps: Stop after so many steps.
         show_progress: Whether to draw a progress bar on standard error.
 
@@ -161,6 +167,8 @@ def train_network(
         weights=recipe.network.weights,
         width=recipe.network.width,
     ).to(memory_format=torch.channels_last)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     steps = options.epochs * (options.epoch_films // options.batch_size)
     module = FilmModule(network, recipe, total_steps=min(steps, max_steps or steps))
     resumed = read_checkpoint(folder, module, recipe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +87,17 @@ class LossRecipe:
 
 
 @dataclass(frozen=True)
+class FinishRecipe:
+    """A second, shorter stage from the first one's weights, with its own pace and balance.
+
+    The network trained on all films is made here too: it goes on from fold 0's network.
+    """
+
+    optimizer: OptimizerRecipe
+    loss: LossRecipe = field(default_factory=LossRecipe)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a training. Tables of the TOML file are the fields.
 
@@ -103,6 +114,14 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
+    finish: FinishRecipe | None = None
+
+    def stages(self) -> tuple[Recipe, ...]:
+        """Return one recipe a stage, in order."""
+        first = replace(self, finish=None)
+        if self.finish is None:
+            return (first,)
+        return (first, replace(first, optimizer=self.finish.optimizer, loss=self.finish.loss))
 
     def __post_init__(self) -> None:
         if self.plan.rows % 32 or self.plan.columns % 32:

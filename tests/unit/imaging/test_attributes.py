@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dicom_builders import GRADIENT, film, save
 from pydicom.dataset import Dataset
 
+from dicom_builders import GRADIENT, film, save
 from fracturax.core.errors import GeometryError
 from fracturax.core.image import Image
 from fracturax.imaging import read_image
@@ -28,7 +28,11 @@ def read(tmp_path: Path, **attributes: Any) -> Image:
             (0.1, 0.1),
             "imager_plane",
         ),
-        ({"ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.08, 0.08]}, (0.08, 0.08), "calibrated"),
+        (
+            {"ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.08, 0.08]},
+            (0.08, 0.08),
+            "calibrated",
+        ),
         (
             {"PixelSpacing": [0.1, 0.1], "PixelSpacingCalibrationType": "FIDUCIAL"},
             (0.1, 0.1),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from dicom_builders import encapsulated, film, jpeg_of, save
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.pixels import apply_rescale
@@ -24,6 +24,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from dicom_builders import encapsulated, film, jpeg_of, save
+from fracturax.core.errors import UnreadableImageError
 from fracturax.core.image import Radiograph, Volume
 from fracturax.imaging import read_image
 
@@ -78,7 +80,7 @@ def test_plain_pixels_in_every_encoding(tmp_path: Path, syntax: str) -> None:
 @pytest.mark.parametrize("implicit", [True, False])
 def test_dataset_without_preamble_and_meta(tmp_path: Path, implicit: bool) -> None:
     dataset = film(NOISE)
-    dataset.file_meta = None  # type: ignore[assignment]
+    del dataset.file_meta
     dataset.save_as(tmp_path / "a", implicit_vr=implicit, little_endian=True)
     assert np.allclose(shown(tmp_path / "a"), stretched(NOISE), atol=1e-6)
 
@@ -106,6 +108,15 @@ def test_jpeg_lossless_by_gdcm(tmp_path: Path) -> None:
     assert writer.Write()
     assert dcmread(packed).file_meta.TransferSyntaxUID == JPEGLosslessSV1
     assert np.allclose(shown(packed), stretched(NOISE), atol=1e-6)
+
+
+def test_run_length_beyond_the_frame_is_an_error_and_no_panic(tmp_path: Path) -> None:
+    """pylibjpeg-rle panics in Rust on it, which Python does not count among its exceptions."""
+    segment = bytes([0xC0, 7, 0xBE, 7])  # 65 and 67 bytes for the 64 pixels
+    runs = struct.pack("<16I", 2, 64, 68, *[0] * 13) + segment * 2
+    dataset = encapsulated(film(np.zeros((8, 8), np.uint16)), RLELossless, runs)
+    with pytest.raises(UnreadableImageError, match="decoded"):
+        read_image(save(dataset, tmp_path / "a"))
 
 
 def test_bits_above_bits_stored_do_not_count(tmp_path: Path) -> None:

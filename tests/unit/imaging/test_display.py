@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_builders import film, save
 from pydicom.dataset import Dataset
 
+from dicom_builders import film, save
 from fracturax.core.errors import UnreadableImageError
 from fracturax.imaging import read_image
 
@@ -103,9 +103,7 @@ def test_without_voi_the_range_without_padding(tmp_path: Path) -> None:
 
 def test_padding_stays_black_when_inverted(tmp_path: Path) -> None:
     pixels = np.array([[0, 100, 200]], np.uint16)
-    values = shown(
-        tmp_path, pixels, PixelPaddingValue=0, PhotometricInterpretation="MONOCHROME1"
-    )
+    values = shown(tmp_path, pixels, PixelPaddingValue=0, PhotometricInterpretation="MONOCHROME1")
     assert values == pytest.approx([0, 1, 0])
 
 
@@ -125,7 +123,6 @@ def test_32_bit_pixels_take_the_same_way(tmp_path: Path) -> None:
         {"WindowCenter": 1, "WindowWidth": "NaN"},
         {"RescaleSlope": 0, "RescaleIntercept": 1},
         {"WindowCenter": 1, "WindowWidth": 5, "VOILUTFunction": "CUBIC"},
-
     ],
 )
 def test_impossible_prescription_is_refused(tmp_path: Path, attributes: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from dicom_builders import HOSTILE
 
 _LIMIT_KIB = 256 * 1024

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dicom_builders import CT, ct_slice, film, save
 from pydicom.dataset import Dataset
 
+from dicom_builders import CT, ct_slice, film, save
 from fracturax.core.errors import GeometryError
 from fracturax.core.image import Volume
 from fracturax.imaging import open_study, read_image
@@ -19,7 +19,9 @@ def write(folder: Path, heights: list[float], **attributes: Any) -> Path:
     for number, height in enumerate(heights):
         stored = np.full((4, 6), number, np.uint16)
         # File names run against the heights: only positions count.
-        save(ct_slice(stored, height, InstanceNumber=99 - number, **attributes), folder / f"{number}")
+        save(
+            ct_slice(stored, height, InstanceNumber=99 - number, **attributes), folder / f"{number}"
+        )
     return folder
 
 

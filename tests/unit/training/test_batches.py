@@ -1,0 +1,144 @@
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from torch.utils.data import DataLoader
+
+from fracturax.core.case import Polygon, Reference
+from fracturax.core.geometry import Box
+from fracturax.training.batches import (
+    AugmentedFilms,
+    BalancedDraws,
+    ExactFilms,
+    StoredFilm,
+    collate,
+    outlines_of,
+)
+from fracturax.training.recipe import Recipe
+from fracturax.transforms.augment import Augmentation
+
+STILL = Augmentation(
+    rotation_degrees=0, scale=0, shift=0, mirror=0, gamma=0, contrast=0, brightness=0, noise=0,
+    blur=0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("share", "fractured"), [(0.25, 4), (0.5, 8), (0.4, 6)])
+def test_an_epoch_has_its_share_of_fractured_films(
+    stored_films: list[StoredFilm],
+    recipe_of: Callable[..., Recipe],
+    share: float,
+    fractured: int,
+) -> None:
+    draws = BalancedDraws(stored_films, recipe_of(fractured_share=share))
+    for _ in range(3):
+        drawn = [index for _, _, index in draws]
+        assert len(drawn) == len(draws) == 16
+        assert sum(stored_films[index].reference.fracture for index in drawn) == fractured
+
+
+def test_each_film_comes_equally_often_within_its_kind(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    draws = BalancedDraws(stored_films, recipe_of(epoch_films=100, fractured_share=0.32))
+    counts = Counter(index for _, _, index in draws)
+    assert {counts[index] for index in range(0, 16, 2)} == {4}
+    assert {counts[index] for index in range(1, 16, 2)} == {8, 9}
+
+
+def test_a_run_that_goes_on_draws_what_it_would_have_drawn(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    whole = BalancedDraws(stored_films, recipe_of())
+    epochs = [list(whole) for _ in range(3)]
+    assert list(BalancedDraws(stored_films, recipe_of(), first_epoch=2)) == epochs[2]
+    assert epochs[0] != epochs[1]
+
+
+def test_the_draw_alone_decides_how_a_film_is_changed(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    films = AugmentedFilms(stored_films, recipe_of())
+    images = [films[draw].image for draw in ((0, 3, 2), (0, 3, 2), (0, 4, 2), (1, 3, 2))]
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+    assert not np.array_equal(images[0], images[3])
+
+
+def test_the_heat_of_an_exact_film_covers_its_gap_and_its_box(
+    stored_films: list[StoredFilm],
+) -> None:
+    sample = ExactFilms(stored_films)[0]
+    top, left, bottom, right = sample.boxes[0]
+    image = sample.image[0]
+    inside = image[int(top) + 2 : int(bottom) - 1, int(left) + 4 : int(right) - 4]
+    above = image[int(top) - 8 : int(top) - 2, int(left) + 4 : int(right) - 4]
+    assert inside.mean() < 0.5 * above.mean()
+    # A rectangle fills its box: the heat holds its area, in cells of 8 x 8.
+    assert sample.heat.sum() == pytest.approx((bottom - top) * (right - left) / 64, rel=0.3)
+    hot = np.argwhere(sample.heat > 0) * 8
+    assert hot.min(axis=0) == pytest.approx([top // 8 * 8, left // 8 * 8], abs=8)
+
+
+def test_what_is_trained_on_unmoved_lies_where_the_exact_film_has_it(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    still = AugmentedFilms(stored_films, replace(recipe_of(), augmentation=STILL))
+    exact = ExactFilms(stored_films)
+    for index in range(16):
+        moving, fixed = still[0, 0, index], exact[index]
+        assert np.abs(moving.image - fixed.image).mean() < 0.03
+        assert moving.fracture == fixed.fracture
+        assert np.allclose(moving.boxes, fixed.boxes, atol=0.6)
+        assert np.array_equal(moving.context, fixed.context)
+
+
+def _with_outline(film: StoredFilm, points: list[list[float]]) -> StoredFilm:
+    return replace(film, outlines=[np.array(points, np.float32)])
+
+
+def test_a_fracture_out_of_view_is_no_fracture_to_be_seen(stored_films: list[StoredFilm]) -> None:
+    outside = _with_outline(stored_films[0], [[-30, -30], [-30, -10], [-10, -10], [-10, -30]])
+    sample = ExactFilms([outside])[0]
+    assert (sample.fracture, len(sample.boxes), sample.heat.sum()) == (0.0, 0, 0.0)
+
+
+def test_a_fracture_that_is_half_in_view_still_counts(stored_films: list[StoredFilm]) -> None:
+    half = _with_outline(stored_films[0], [[-9, 18], [-9, 36], [9, 36], [9, 18]])
+    sample = ExactFilms([half])[0]
+    assert sample.fracture == 1.0
+    assert sample.boxes[0].tolist() == pytest.approx([0, 16, 8, 32])
+
+
+def test_an_unmarked_fracture_is_a_fracture_without_a_place(
+    stored_films: list[StoredFilm],
+) -> None:
+    unmarked = replace(stored_films[0], outlines=[], reference=Reference(True, boxes=None))
+    sample = ExactFilms([unmarked])[0]
+    assert (sample.fracture, sample.is_marked, len(sample.boxes)) == (1.0, False, 0)
+
+
+def test_a_box_without_a_drawn_outline_becomes_its_oval() -> None:
+    boxes = (Box(10, 20, 30, 80), Box(0, 0, 4, 4))
+    outlines = outlines_of(Reference(True, boxes, polygons=()))
+    assert [cv2.contourArea(outline) for outline in outlines] == pytest.approx(
+        [np.pi / 4 * box.area for box in boxes], rel=0.05
+    )
+    drawn = Polygon(((0, 0), (0, 4), (4, 4)))
+    assert len(outlines_of(Reference(True, boxes, polygons=(drawn,)))[0]) == 16
+    assert outlines_of(Reference(False, ())) == []
+
+
+def test_a_batch_holds_its_films_in_order(stored_films: list[StoredFilm]) -> None:
+    exact = ExactFilms(stored_films)
+    batch = next(iter(DataLoader(exact, batch_size=5, collate_fn=collate)))
+    assert batch.images.shape == (5, 1, 64, 64)
+    assert batch.heat.shape == (5, 8, 8)
+    assert batch.fracture.tolist() == [1, 0, 1, 0, 1]
+    assert [len(boxes) for boxes in batch.boxes] == [1, 0, 1, 0, 1]
+    assert batch.is_marked.tolist() == [True] * 5
+    for index in range(5):
+        assert np.array_equal(batch.images[index].numpy(), exact[index].image)

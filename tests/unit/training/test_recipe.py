@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from fracturax.core.errors import ConfigError
+from fracturax.datasets import DATASETS
+from fracturax.models.catalog import NETWORKS
+from fracturax.training.recipe import load_recipe
+
+RECIPES = sorted((Path(__file__).parents[3] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_published_recipe_loads_and_names_what_there_is(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.data.dataset in DATASETS
+    assert recipe.network.name in NETWORKS
+
+
+def test_there_are_recipes() -> None:
+    assert {"xray", "peer-mobilenet"} <= {path.stem for path in RECIPES}
+
+
+HEAD = 'name = "a"\n[data]\ndataset = "fracatlas"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[network]\nname = 'xray'\n[plan]\nrows = 100\n", "multiples of 32"),
+        ("folds = 1\n[network]\nname = 'xray'\n", "two folds"),
+        ("[network]\nname = 'xray'\n[optimizer]\nfractured_share = 1.0\n", "fractured_share"),
+        ("[network]\nname = 'xray'\n[optimizer]\nlerning_rate = 1.0\n", "'learning_rate'"),
+        ("[network]\nname = 'xray'\n[optimizer]\nprecision = 'fp8'\n", "one of"),
+        ("[network]\nname = 'xray'\n[augmentation]\nmirrored = 1\n", "'mirror'"),
+        ("", "lacks a key; got no network"),
+    ],
+)
+def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(HEAD + text)
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    assert words in str(caught.value)
