@@ -6,7 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
+# One thread a worker: two workers that each want all cores wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402 - torch must not be imported before
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared" / "data"

@@ -31,6 +31,12 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", help="Stop early, to try a recipe out.")
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Folder for the bundle; else in the run's.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder for the results; else in the run's.")
+    ] = None,
     version: Annotated[str, typer.Option("--version-name", help="Version of the bundle.")] = "0",
     as_json: JsonOption = False,
 ) -> None:
@@ -63,14 +69,14 @@ def train(
     )
     document = {"run": str(folder), "films": len(run.data.cases), "dropped": len(run.data.dropped)}
     if is_bundle:
-        bundle = publish(
+        published = publish(
             run,
-            bundle=folder / "bundle",
-            results=folder / "results",
+            bundle=bundle or folder / "bundle",
+            results=results or folder / "results",
             version=version,
             progress=progress,
         )
-        document |= {"bundle": str(bundle.folder), "bundle_sha256": bundle.sha256}
+        document |= {"bundle": str(published.folder), "bundle_sha256": published.sha256}
     if as_json:
         print_json(document)
     else:

@@ -9,6 +9,7 @@ Boxes = npt.NDArray[np.float64]
 """`(row_min, column_min, row_max, column_max)`, shape `(n, 4)`."""
 
 _MOST_CANDIDATES = 400
+_SHORTEST_SIDE = 0.5
 
 
 def join_boxes(
@@ -41,7 +42,9 @@ def join_boxes(
         ([[0.0, 0.0, 10.0, 10.5], [50.0, 50.0, 60.0, 60.0]], [0.6, 0.5])
     """
     order = np.argsort(-scores, kind="stable")[:_MOST_CANDIDATES]
-    order = order[scores[order] >= at_least]
+    # A side near zero is what an untrained cell says; it is no box.
+    is_box = (boxes[order, 2:] - boxes[order, :2]).min(axis=1) > _SHORTEST_SIDE
+    order = order[is_box & (scores[order] >= at_least)]
     boxes, scores = boxes[order], scores[order]
     is_free = np.ones(len(boxes), bool)
     joined, best = [], []

@@ -127,10 +127,17 @@ class XrayPredictor:
 
     def predict_image(self, image: Image) -> ImagePrediction:
         """Answer about one image."""
+        return self.examine(image)[0]
+
+    def examine(self, image: Image) -> tuple[ImagePrediction, RawAnswer | None]:
+        """Answer about one image, and give the raw answer where the network was asked."""
         reason = unsuitable_file(image)
         if reason is not None or not isinstance(image, Radiograph):
-            return ImagePrediction(image.name, "not_assessed", reason=reason)
+            return ImagePrediction(image.name, "not_assessed", reason=reason), None
         raw = self.infer(image)
+        return self._answer(image, raw), raw
+
+    def _answer(self, image: Radiograph, raw: RawAnswer) -> ImagePrediction:
         scope = self.bundle.scope
         reason = scope.unsuitable(raw.embedding) if scope is not None else None
         if reason is not None:

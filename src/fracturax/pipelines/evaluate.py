@@ -93,10 +93,9 @@ def evaluate(
 
 def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:
     """Answer about one film, with every candidate box."""
-    shown = model.predict_image(film)
-    if shown.probability is None:
+    shown, raw = model.examine(film)
+    if shown.probability is None or raw is None:
         return CaseAnswer(shown.status, None, np.empty((0, 4)), np.empty(0))
-    raw = model.infer(film)
     scores = np.array(model.box_probabilities(raw))
     return CaseAnswer(shown.status, shown.probability, raw.boxes, scores)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,6 +203,7 @@ def _write_results(
     # Where the pretrained weights lay on one machine is nobody's business.
     document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name
     _write_json(folder / "evaluation.json", document)
+    shutil.copyfile(run.folder / "curves.png", folder / "curves.png")
     return document
 
 

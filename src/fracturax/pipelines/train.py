@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from fracturax.core.case import Case
-from fracturax.core.errors import ConfigError, ImageError
+from fracturax.core.errors import ConfigError, ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import open_dataset
@@ -82,7 +82,7 @@ def train(
     """
     data = prepare_training_data(recipe, root=root, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / "split.json", data.split.as_document())
+    _keep_split(out / "split.json", data.split)
     _write_json(out / "dropped.json", [dataclasses.asdict(case) for case in data.dropped])
     chosen = range(recipe.data.folds) if folds is None else folds
     if not set(chosen) <= set(range(recipe.data.folds)):
@@ -94,6 +94,18 @@ def train(
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
     return TrainingRun(recipe, data, tuple(trained.values()), last, out)
+
+
+def _keep_split(path: Path, split: Split) -> None:
+    """Write the split of a run, or make sure that a run goes on with the split it began with."""
+    document = split.as_document()
+    if path.is_file() and json.loads(path.read_bytes())["sha256"] != document["sha256"]:
+        raise LeakageError(
+            "the data or the split changed since this run began",
+            got=f"another hash in {path.name}",
+            cure="give another --out, or delete the folder to train anew",
+        )
+    _write_json(path, document)
 
 
 def prepare_training_data(
