@@ -1,7 +1,9 @@
 # make demo              read the example study (synthetic); INPUT=<file or folder> for your own
 # make test              run all tests
 # make check             style, types, layers
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first of these that runs and is new enough; the versions are pinned for 3.11.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 ENV ?= .venv
 DEV_ENV ?= .venv-dev
 

@@ -45,22 +45,28 @@ class DrawnFilm:
 
 def draw_film(generator: np.random.Generator, *, fractured: bool) -> DrawnFilm:
     """Draw a bone on soft tissue, broken across if asked."""
-    canvas = np.full((ROWS, COLUMNS), 40.0, np.float32)
-    left = int(generator.integers(36, 60))
-    cv2.rectangle(canvas, (left, 0), (left + 22, ROWS), 180.0, -1)
-    cv2.line(canvas, (left, 0), (left, ROWS), 230.0, 3)
-    cv2.line(canvas, (left + 22, 0), (left + 22, ROWS), 230.0, 3)
+    rows, columns = np.indices((ROWS, COLUMNS), np.float32)
+    axis = generator.uniform(44, 68) + generator.uniform(-0.25, 0.25) * (rows - ROWS / 2)
+    half = generator.uniform(8, 15)
+    canvas = np.where(abs(columns - axis) < half, 160, 40).astype(np.float32)
+    canvas[abs(abs(columns - axis) - half) < 2] = 200
+    # Marks of its own on every film, or one would pass for a copy of another.
+    for row, column in generator.integers(0, (ROWS, COLUMNS), (60, 2)).tolist():
+        grey = float(canvas[row, column] + generator.uniform(-60, 60))
+        cv2.circle(canvas, (column, row), int(generator.integers(1, 5)), grey, -1)
     gap = None
     if fractured:
         top = int(generator.integers(40, 72))
-        gap = (top, left - 4, top + 14, left + 27)
-        canvas[top : top + 14, left - 4 : left + 27] = 20.0
+        middle = round(float(axis[top + 7, 0]))
+        reach = round(half) + 4
+        gap = (top, middle - reach, top + 14, middle + reach)
+        canvas[gap[0] : gap[2], gap[1] : gap[3]] = 20.0
     canvas = cv2.GaussianBlur(canvas, (0, 0), 1.0) + generator.normal(0, 6, canvas.shape)
     return DrawnFilm(np.clip(canvas, 0, 255).astype(np.uint8), gap)
 
 
-def write_release(root: Path, *, films: int = 80, fractured_every: int = 2, seed: int = 0) -> Path:
-    """Write a release of `films` films, every n-th of them fractured and outlined.
+def write_release(root: Path, *, films: int = 80, first_number: int = 0, seed: int = 0) -> Path:
+    """Write a release of `films` films, every second of them fractured and outlined.
 
     Regions change every ten films; the authors' `train` split names the first half of the
     fractured films, `valid` the rest.
@@ -69,8 +75,8 @@ def write_release(root: Path, *, films: int = 80, fractured_every: int = 2, seed
     rows: list[dict[str, str]] = []
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
-    for number in range(films):
-        is_fractured = number % fractured_every == 0
+    for number in range(first_number, first_number + films):
+        is_fractured = number % 2 == 0
         film = draw_film(generator, fractured=is_fractured)
         name = f"IMG{number:07d}.jpg"
         region = REGIONS[number // BLOCK % len(REGIONS)]

@@ -6,8 +6,6 @@ import io
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from fracturax.core.errors import UnknownNameError
 from fracturax.core.finding import Finding
 from fracturax.core.image import Image
-from fracturax.core.prediction import ImagePrediction
+from fracturax.core.prediction import ImagePrediction, Status
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images, display_pixels, shrink
 from fracturax.reporting.wording import BOX_COLOR, WORDING, percent, sentence
@@ -144,10 +142,10 @@ def _draw_film(
     head = 26
     canvas = PillowImage.new("RGB", (max(columns, 240), rows + head), _BLACK)
     draw = ImageDraw.Draw(canvas)
-    wording = WORDING[answer.status]
     tail = "" if answer.probability is None else f"  {percent(answer.probability)}"
-    room = canvas.width - draw.textlength(f"{wording.icon}{tail}   ", font) - 8
-    draw.text((2, 3), f"{wording.icon}{tail}   ", font=font, fill=_INK)
+    room = canvas.width - 20 - draw.textlength(f"{tail}   ", font) - 8
+    _draw_sign(draw, answer.status, center=(11, 13), size=14, fill=_INK)
+    draw.text((20, 3), f"{tail}   ", font=font, fill=_INK)
     name = _fitting(draw, film.name, font, room)
     draw.text((canvas.width - 2, 3), name, font=font, fill=_SOFT_INK, anchor="ra")
     # Drawn on a layer of the film's own size: no frame or label reaches over its edge.
@@ -193,7 +191,7 @@ def _draw_banner(report: Report, width: int) -> PillowImage.Image:
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, 7, 95), fill=wording.color)
     draw.rounded_rectangle((24, 20, 72, 68), 10, fill=wording.color)
-    draw.text((48, 44), wording.icon, font=_font(30), fill=wording.ink, anchor="mm")
+    _draw_sign(draw, prediction.status, center=(48, 44), size=26, fill=wording.ink)
     room = float(width - 88 - 24)
     if report.is_synthetic:
         length = draw.textlength("SYNTHETIC", _font(18)) + 24
@@ -220,6 +218,34 @@ def _draw_banner(report: Report, width: int) -> PillowImage.Image:
     third = _fitting(draw, third, _font(13), width - 112)
     draw.text((88, 74), third, font=_font(13), fill=_SOFT_INK)
     return canvas
+
+
+# Corners of each answer's sign in a square of side 1 around (0, 0); lines, not letters: the font
+# that every Pillow has lacks them.
+_SIGNS: dict[Status, tuple[tuple[float, float], ...]] = {
+    "fracture": ((0.0, -0.45), (0.5, 0.42), (-0.5, 0.42), (0.0, -0.45)),
+    "no_fracture": ((-0.45, 0.05), (-0.12, 0.38), (0.48, -0.38)),
+    "not_assessed": ((-0.4, 0.0), (0.4, 0.0)),
+}
+
+
+def _draw_sign(
+    draw: ImageDraw.ImageDraw,
+    status: Status,
+    *,
+    center: tuple[int, int],
+    size: int,
+    fill: str,
+) -> None:
+    """Draw the sign that tells an answer without colour: triangle, question mark, tick, dash."""
+    if status == "doubt":
+        draw.text(center, "?", font=_font(size), fill=fill, anchor="mm")
+        return
+    corners = [(center[0] + size * x, center[1] + size * y) for x, y in _SIGNS[status]]
+    if status == "fracture":
+        draw.polygon(corners, fill=fill)
+    else:
+        draw.line(corners, fill=fill, width=max(2, size // 6), joint="curve")
 
 
 def _draw_footer(report: Report, width: int) -> PillowImage.Image:
@@ -254,12 +280,7 @@ def _fitting(
 
 @lru_cache(maxsize=32)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans as matplotlib ships it (found without importing it), or Pillow's own."""
-    spec = find_spec("matplotlib")
-    if spec is not None and spec.origin is not None:
-        path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-        if path.is_file():
-            return ImageFont.truetype(str(path), size)
+    """Return Pillow's own font: the same on every machine."""
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
     return font

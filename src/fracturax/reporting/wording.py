@@ -15,7 +15,7 @@ class Wording:
 
     Args:
         headline: The answer in words.
-        icon: A sign that tells it without colour; in DejaVu Sans.
+        icon: A sign that tells it without colour.
         color: Fill, `#rrggbb`; apart from the others under every common colour blindness
             (after Okabe and Ito, 2008).
         ink: Colour of text on that fill.

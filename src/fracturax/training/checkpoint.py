@@ -46,6 +46,7 @@ class Checkpoints(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the checkpoint; a run killed at any moment keeps the last whole one."""
         module = cast("FilmModule", pl_module)
+        module.close_epoch()
         self._write(module, _moments(trainer.optimizers[0]), is_finished=False)
         losses = [row["inner_loss"] for row in module.curves if "inner_loss" in row]
         if self.patience and len(losses) - 1 - losses.index(min(losses)) >= self.patience:

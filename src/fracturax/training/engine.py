@@ -124,14 +124,16 @@ class FilmModule(pl.LightningModule):
         self._inner.append(float(torch.stack(list(terms.values())).sum()))
 
     def on_validation_epoch_end(self) -> None:
-        """Close the epoch's row of the curves."""
-        if self.trainer.sanity_checking:
-            return
+        """Tell the loss on the inner part."""
+        if self._inner and not self.trainer.sanity_checking:
+            self.log("inner_loss", float(np.mean(self._inner)), prog_bar=True, logger=False)
+
+    def close_epoch(self) -> None:
+        """Close the epoch's row of the curves; there may be no inner part, there is a row."""
         steps = max(1, self.recipe.optimizer.epoch_films // self.recipe.optimizer.batch_size)
         row = {f"train_{name}": total / steps for name, total in self._sums.items()}
         if self._inner:
             row["inner_loss"] = float(np.mean(self._inner))
-            self.log("inner_loss", row["inner_loss"], prog_bar=True, logger=False)
         self.curves.append(row)
         self._sums, self._inner = {}, []
 

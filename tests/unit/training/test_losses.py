@@ -188,7 +188,7 @@ def test_an_unmarked_film_still_says_that_there_is_a_fracture() -> None:
 def test_a_weight_of_zero_leaves_a_term_out() -> None:
     weights = LossRecipe(image=0.0, heat=0.0, boxes=0.0, context=0.0)
     terms = loss_terms(_output(2), _batch([True, True]), weights)
-    assert {name: float(term) for name, term in terms.items()} == dict.fromkeys(
+    assert {name: float(term.detach()) for name, term in terms.items()} == dict.fromkeys(
         ("image", "heat", "boxes", "context"), 0.0
     )
 

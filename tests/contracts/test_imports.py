@@ -1,0 +1,74 @@
+"""What starting costs: each library is imported where it is needed, and not before."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fracturax.core.registry import Registry
+from fracturax.datasets import DATASETS
+from fracturax.example import example_study_folder
+from fracturax.models.backbones import BACKBONES
+from fracturax.models.catalog import NETWORKS
+
+ROOT = Path(__file__).parents[2]
+
+
+def _imported_by(program: str) -> set[str]:
+    """Run a program in a fresh interpreter and return the top packages it imported."""
+    said = subprocess.run(
+        [sys.executable, "-c", program + "\nimport sys; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return {name.partition(".")[0] for name in said.split()}
+
+
+def test_importing_fracturax_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "torch", "pydicom", "cv2", "pandas", "scipy", "onnxruntime", "matplotlib"}
+    assert not _imported_by("import fracturax") & heavy
+
+
+def test_opening_a_film_needs_neither_networks_nor_statistics() -> None:
+    film = example_study_folder() / "leg"
+    modules = _imported_by(f"import fracturax as fx; assert fx.open({str(film)!r}).radiographs")
+    assert "pydicom" in modules
+    heavy = {"torch", "torchvision", "lightning", "pandas", "sklearn", "matplotlib", "onnx"}
+    assert not modules & heavy
+
+
+def test_the_reader_of_a_bundle_needs_no_torch() -> None:
+    modules = _imported_by(
+        "import fracturax.models.runtime, fracturax.models.bundle, fracturax.pipelines.read,"
+        " fracturax.reporting, fracturax.cli.app"
+    )
+    assert not modules & {"torch", "torchvision", "lightning", "onnx", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"),
+    [(registry, name) for registry in (DATASETS, NETWORKS, BACKBONES) for name in registry],
+    ids=lambda value: value if isinstance(value, str) else value.kind,
+)
+def test_the_code_of_every_registry_entry_is_there(
+    registry: Registry,
+    name: str,  # type: ignore[type-arg]
+) -> None:
+    assert callable(registry.load(name))
+
+
+def test_every_data_set_names_its_licence_paper_and_source() -> None:
+    for entry in DATASETS.values():
+        assert entry.licence
+        assert "10." in entry.paper
+        assert "10." in entry.source
+
+
+def test_imports_point_down_only() -> None:
+    command = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert command is not None, "import-linter comes with the dev extra"
+    result = subprocess.run([command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

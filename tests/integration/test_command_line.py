@@ -1,0 +1,123 @@
+"""What a shell sees: one sentence, one exit code, one JSON document, never a traceback."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fracturax.example import example_study_folder
+from fracturax.models.bundle import packaged_bundles
+
+Command = Callable[..., Any]
+FILM = example_study_folder() / "leg" / "leg_ap.dcm"
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.dcm"
+    path.write_text("this is no image\n" * 20)
+    return path
+
+
+def _refused(answer: Any, code: int, words: str) -> None:
+    assert answer.code == code, answer.err
+    assert words in answer.err.replace("\n", " ")
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("verb", ["read", "info"])
+def test_a_path_where_nothing_is(command: Command, verb: str, tmp_path: Path) -> None:
+    _refused(command(verb, tmp_path / "nothing"), 3, "there is no such file or folder")
+
+
+def test_an_unknown_model(command: Command, tmp_path: Path) -> None:
+    answer = command("read", FILM, "--model", "no-such", "--out", tmp_path / "out")
+    _refused(answer, 9, "no model of this name; got 'no-such'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_bundle(command: Command, tmp_path: Path) -> None:
+    _refused(command("read", FILM, "--model", tmp_path), 6, "is no bundle")
+
+
+def test_a_recipe_with_a_wrong_key(command: Command, tmp_path: Path) -> None:
+    recipe = tmp_path / "a.toml"
+    recipe.write_text('name = "a"\n[data]\ndataset = "fracatlas"\nfold = 3\n')
+    _refused(command("train", recipe, "--root", tmp_path), 8, "did you mean 'folds'?")
+
+
+def test_a_recipe_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    _refused(command("train", tmp_path / "a.toml", "--root", tmp_path), 8, "no such recipe")
+
+
+def test_a_data_set_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    recipe = tmp_path / "a.toml"
+    recipe.write_text('name = "a"\n[data]\ndataset = "fracatlas"\n[network]\nname = "xray"\n')
+    answer = command("train", recipe, "--root", tmp_path, "--out", tmp_path / "runs")
+    _refused(answer, 4, "not the FracAtlas release")
+
+
+def test_a_model_to_evaluate_without_a_data_set(command: Command) -> None:
+    _refused(command("evaluate", "xray"), 8, "no --root")
+
+
+def test_no_arguments_show_the_help(command: Command) -> None:
+    answer = command()
+    shown = answer.out + answer.err
+    assert "Traceback" not in shown
+    for word in ("Usage", "read", "info", "doctor", "train", "evaluate", "demo"):
+        assert word in shown
+
+
+def test_an_unknown_verb_and_an_unknown_option_are_usage_errors(command: Command) -> None:
+    for arguments in (("raed", "x"), ("read", "x", "--modle", "y")):
+        answer = command(*arguments)
+        assert answer.code == 2
+        assert "Traceback" not in answer.err
+
+
+def test_the_real_command_says_one_sentence(text_file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fracturax", "info", str(text_file.parent / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("fracturax: there is no such file or folder")
+    assert "Traceback" not in done.stderr
+
+
+def test_info_says_what_is_there_and_nothing_of_the_patient(command: Command) -> None:
+    answer = command("info", example_study_folder(), "--json")
+    assert answer.code == 0, answer.err
+    studies = json.loads(answer.out)["studies"]
+    images = {image["name"]: image for study in studies for image in study["images"]}
+    assert (
+        set(images) == {"forearm_ap.dcm", "forearm_lateral.dcm", "leg_ap.dcm"} or len(images) == 3
+    )
+    assert all(image["is_phantom"] for image in images.values())
+    assert all(image["kind"] == "radiograph" for image in images.values())
+
+
+def test_info_lists_what_cannot_be_read(command: Command, text_file: Path) -> None:
+    answer = command("info", text_file, "--json")
+    (study,) = json.loads(answer.out)["studies"]
+    assert study["images"] == []
+    assert study["unreadable"][0]["name"] == "notes.dcm"
+
+
+def test_doctor_is_content_where_a_model_is_packaged(command: Command) -> None:
+    answer = command("doctor", "--json")
+    checks = json.loads(answer.out)
+    assert checks["is_healthy"] == bool(packaged_bundles())
+    assert answer.code == (0 if packaged_bundles() else 1)
+    assert checks["models"] == dict.fromkeys(packaged_bundles(), "verified")
+    assert all(checks["libraries"].values())
+    assert all(checks["codecs"].values())
+    assert checks["extras"]["train"]

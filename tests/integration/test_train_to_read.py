@@ -1,0 +1,217 @@
+"""From a release to a bundle to a report, through the command line."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+
+import fracturax as fx
+from dicom_builders import ct_slice, save
+from fracturax.core.errors import LeakageError
+from fracturax.core.prediction import STATUSES
+from fracturax.evaluation import PredictionTable
+from fracturax.models.bundle import Bundle
+from fracturax.reporting import schema
+from tiny_release import write_release
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+Command = Callable[..., Any]
+
+
+def test_a_training_leaves_the_evidence_beside_the_bundle(run_folder: Path) -> None:
+    results = {path.name for path in (run_folder / "results").iterdir()}
+    assert results == {"out_of_fold.csv", "evaluation.json", "split.json", "dropped.json"}
+    table = PredictionTable.from_csv(run_folder / "results" / "out_of_fold.csv")
+    split = json.loads((run_folder / "results" / "split.json").read_text())
+    assert len(table) == len(split["fold_of"]) == 80
+    assert dict(zip(table.case, map(int, table.fold), strict=True)) == split["fold_of"]
+    assert (run_folder / "curves.png").stat().st_size > 1000
+
+
+def test_the_card_says_the_numbers_of_the_evaluation(run_folder: Path, bundle: Bundle) -> None:
+    document = json.loads((run_folder / "results" / "evaluation.json").read_text())
+    rows = document["evaluation"][document["precision"]]["rows"]
+    (auroc,) = [row for row in rows if row["metric"] == "auroc"]
+    shown = f"| AUROC | {auroc['value']:.3f} | {auroc['low']:.3f} to {auroc['high']:.3f} | 80 |"
+    assert shown in bundle.card
+    assert "CC BY 4.0" in bundle.card
+    assert "Research use only" in bundle.card
+
+
+def test_a_bundle_knows_what_it_was_made_of(bundle: Bundle) -> None:
+    facts = dict(bundle.manifest.training)
+    assert (facts["films"], facts["fractured"], facts["folds"]) == ("80", "40", "2")
+    assert (bundle.manifest.name, bundle.manifest.version) == ("tiny", "3")
+    assert bundle.training_films == {f"IMG{number:07d}" for number in range(80)}
+    assert bundle.scope is not None
+
+
+def test_a_run_that_is_started_again_is_not_repeated(
+    run_folder: Path, tiny_release: Path, bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run_folder.parents[1], tmp_path / "copy")
+    before = (copy / "runs/tiny/final/checkpoint.safetensors").read_bytes()
+    again = command(
+        "train", copy / "tiny.toml", "--root", tiny_release, "--out", copy / "runs", "--fold", "0"
+    )
+    assert again.code == 0, again.err
+    assert (copy / "runs/tiny/final/checkpoint.safetensors").read_bytes() == before
+
+
+def test_the_peer_is_trained_by_the_same_command(
+    tiny_release: Path, command: Command, run_folder: Path, tmp_path: Path
+) -> None:
+    recipe = (run_folder.parents[1] / "tiny.toml").read_text().replace('"xray"', '"classifier"')
+    (tmp_path / "peer.toml").write_text(recipe)
+    answer = command(
+        *("train", tmp_path / "peer.toml", "--root", tiny_release, "--out", tmp_path / "runs"),
+        *("--fold", "1", "--max-steps", "1", "--json"),
+    )
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["films"] == 80
+    assert len(PredictionTable.from_csv(tmp_path / "runs/tiny/fold-1/predictions.csv")) == 40
+
+
+def test_the_example_is_read_with_the_bundle(
+    bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    answer = command(
+        *("read", fx.example_study_folder(), "--model", bundle.folder, "--out", tmp_path),
+        *("--forms", "html,json,png,csv", "--json"),
+    )
+    assert answer.code == 0, answer.err
+    said = json.loads(answer.out)
+    assert len(said["studies"]) == sum(said["counts"].values()) == 2
+    for study in said["studies"]:
+        files = [Path(file) for file in study.pop("files")]
+        assert sorted(file.suffix for file in files) == [".html", ".json", ".png"]
+        written = json.loads(next(file for file in files if file.suffix == ".json").read_text())
+        assert written == study
+        jsonschema.Draft202012Validator(schema()).validate(written)
+        assert written["status"] in STATUSES
+        assert written["is_synthetic"]
+        assert all(file.stat().st_size > 500 for file in files)
+    assert (tmp_path / "index.html").is_file()
+    assert len((tmp_path / "predictions.csv").read_text(encoding="utf-8-sig").splitlines()) == 4
+
+
+def test_of_a_mixed_folder_the_good_is_read_and_the_rest_is_listed(
+    bundle: Bundle, command: Command, tiny_release: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(tiny_release / "images/Fractured/IMG0000000.jpg", folder / "good.jpg")
+    (folder / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"rubbish" * 40)
+    stored = np.arange(128 * 128, dtype=np.int16).reshape(128, 128)
+    for number in range(3):
+        save(
+            ct_slice(stored, 3.0 * number, Modality="MR", SOPClassUID=MR, InstanceNumber=number + 1,
+                     SOPInstanceUID=f"1.2.{number + 1}"),
+            folder / f"mr{number}.dcm",
+        )  # fmt: skip
+    answer = command("read", folder, "--model", bundle.folder, "--out", tmp_path / "out", "--json")
+    assert answer.code == 0, answer.err
+    assert "Traceback" not in answer.err
+    studies = json.loads(answer.out)["studies"]
+    images = {image["name"]: image for study in studies for image in study["images"]}
+    unreadable = [file["name"] for study in studies for file in study["unreadable"]]
+    assert images["good.jpg"]["status"] in ("fracture", "doubt", "no_fracture")
+    assert unreadable == ["broken.dcm"]
+    (scan,) = [image for name, image in images.items() if name != "good.jpg"]
+    assert (scan["status"], scan["reason"].startswith("a cross-sectional MR")) == (
+        "not_assessed",
+        True,
+    )
+
+
+def test_a_text_file_called_dcm_is_reported_and_the_exit_code_says_so(
+    bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.dcm").write_text("this is no image\n" * 20)
+    answer = command(
+        *("read", tmp_path / "notes.dcm", "--model", bundle.folder, "--out", tmp_path / "out"),
+        "--json",
+    )
+    assert answer.code == 3
+    assert "Traceback" not in answer.err
+    (study,) = json.loads(answer.out)["studies"]
+    assert (study["status"], study["unreadable"][0]["name"]) == ("not_assessed", "notes.dcm")
+
+
+@pytest.mark.parametrize("options", [("--forms", "pdf"), ("--precision", "int3")])
+def test_a_form_or_precision_there_is_not_is_an_unknown_name(
+    bundle: Bundle, command: Command, tmp_path: Path, options: tuple[str, str]
+) -> None:
+    film, out = fx.example_study_folder() / "leg", tmp_path / "out"
+    answer = command("read", film, "--model", bundle.folder, "--out", out, *options)
+    assert answer.code == 9
+    assert f"of this name; got '{options[1]}'" in answer.err
+    assert not out.exists()
+
+
+def test_reading_twice_gives_the_same_answer_in_any_number_of_threads(
+    bundle: Bundle, tiny_release: Path
+) -> None:
+    study = fx.open(tiny_release / "images/Fractured/IMG0000002.jpg")
+    answers = [fx.read(study, fx.load(bundle.folder, threads=threads)) for threads in (1, 2)]
+    assert answers[0].probability == pytest.approx(answers[1].probability, abs=1e-4)
+    assert answers[0].status == answers[1].status
+
+
+def test_the_public_verbs_go_from_a_film_to_a_page(
+    bundle: Bundle, tiny_release: Path, tmp_path: Path
+) -> None:
+    study = fx.open(tiny_release / "images/Non_fractured/IMG0000003.jpg")
+    prediction = fx.read(study, fx.load(bundle.folder))
+    page = fx.write(fx.report(study, prediction), tmp_path / "page.html")
+    assert prediction.study_key in page.read_text(encoding="utf-8")
+
+
+def test_a_model_is_not_judged_on_films_it_learned(
+    bundle: Bundle, tiny_release: Path, command: Command
+) -> None:
+    refused = command("evaluate", bundle.folder, "--root", tiny_release)
+    assert refused.code == 5
+    assert "trained on 80 of 80 films; got IMG0000000" in refused.err
+    assert "Traceback" not in refused.err
+    with pytest.raises(LeakageError):
+        fx.evaluate(fx.load(bundle.folder), fx.open_dataset("fracatlas", root=tiny_release))
+
+
+def test_a_model_is_judged_on_films_it_never_saw_and_its_table_says_the_same(
+    bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    root = write_release(tmp_path / "other", films=40, first_number=5000, seed=9)
+    judged = command(
+        *("evaluate", bundle.folder, "--root", root, "--table", tmp_path / "table.csv"),
+        *("--resamples", "100", "--json"),
+    )
+    assert judged.code == 0, judged.err
+    rows = {row["metric"]: row for row in json.loads(judged.out)["rows"]}
+    assert rows["images"]["value"] == 40
+    assert 0 <= rows["auroc"]["low"] <= rows["auroc"]["value"] <= rows["auroc"]["high"] <= 1
+    assert "map50_fractured" in rows
+    again = command("evaluate", tmp_path / "table.csv", "--resamples", "100", "--json")
+    assert again.code == 0, again.err
+    table = {row["metric"]: row for row in json.loads(again.out)["rows"]}
+    assert table["auroc"] == rows["auroc"]
+
+
+def test_a_film_that_cannot_be_read_counts_as_not_assessed(
+    bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    root = write_release(tmp_path / "other", films=40, first_number=5000, seed=9)
+    blank = np.zeros((128, 112), np.uint8)
+    assert cv2.imwrite(str(root / "images/Fractured/IMG0005000.jpg"), blank)
+    broken = root / "images/Non_fractured/IMG0005001.jpg"
+    broken.write_bytes(broken.read_bytes()[:500])
+    judged = command("evaluate", bundle.folder, "--root", root, "--resamples", "100", "--json")
+    assert judged.code == 0, judged.err
+    rows = {row["metric"]: row["value"] for row in json.loads(judged.out)["rows"]}
+    assert (rows["images"], rows["not_assessed"] >= 2) == (40, True)
