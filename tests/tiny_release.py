@@ -57,9 +57,9 @@ def draw_film(generator: np.random.Generator, *, fractured: bool) -> DrawnFilm:
     gap = None
     if fractured:
         top = int(generator.integers(40, 72))
-        middle = round(float(axis[top + 7, 0]))
+        middle = round(float(axis[top + 10, 0]))
         reach = round(half) + 4
-        gap = (top, middle - reach, top + 14, middle + reach)
+        gap = (top, middle - reach, top + 20, middle + reach)
         canvas[gap[0] : gap[2], gap[1] : gap[3]] = 20.0
     canvas = cv2.GaussianBlur(canvas, (0, 0), 1.0) + generator.normal(0, 6, canvas.shape)
     return DrawnFilm(np.clip(canvas, 0, 255).astype(np.uint8), gap)

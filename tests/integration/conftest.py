@@ -32,9 +32,9 @@ rotation_degrees = 5
 scale = 0.05
 [optimizer]
 batch_size = 8
-epochs = 2
+epochs = 6
 epoch_films = 80
-learning_rate = 4e-3
+learning_rate = 1e-2
 precision = "32-true"
 """
 

@@ -50,6 +50,7 @@ def train(
         raise MissingExtraError("train", verb="train") from error
     from fracturax.pipelines.publish import publish
     from fracturax.pipelines.train import train as run_recipe
+    from fracturax.pipelines.train import write_predictions
     from fracturax.training.recipe import load_recipe
 
     parsed = load_recipe(recipe)
@@ -67,7 +68,11 @@ def train(
         max_steps=max_steps,
         progress=progress,
     )
-    document = {"run": str(folder), "films": len(run.data.cases), "dropped": len(run.data.dropped)}
+    document: dict[str, object] = {
+        "run": str(folder),
+        "films": len(run.data.cases),
+        "dropped": len(run.data.dropped),
+    }
     if is_bundle:
         published = publish(
             run,
@@ -77,6 +82,9 @@ def train(
             progress=progress,
         )
         document |= {"bundle": str(published.folder), "bundle_sha256": published.sha256}
+    else:
+        write_predictions(run, folder / "predictions.csv")
+        document["predictions"] = str(folder / "predictions.csv")
     if as_json:
         print_json(document)
     else:

@@ -42,7 +42,7 @@ from fracturax.training.recipe import Recipe
 
 PRECISIONS = ("fp32", "int8")
 _SCOPE_ACCEPTS = 0.995
-_SCOPE_FILMS = 900
+_SCOPE_FILMS = 500
 _LARGEST_LOSS = 0.005
 _QUANTIZATION_FILMS = 64
 
@@ -65,7 +65,7 @@ def publish(
     judged: dict[str, Judgement] = {}
     provisional = [
         _export(trained.network, run, bundle_folder(run.folder, fold))
-        for fold, trained in enumerate(run.folds)
+        for fold, trained in run.folds.items()
     ]
     for precision in PRECISIONS:
         readers = [XrayPredictor(one, precision=precision, threads=1) for one in provisional]
@@ -198,7 +198,7 @@ def _write_results(
         "facts": dict(_training_facts(run)),
         "precision": precision,
         "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},
-        "curves": {f"fold-{fold}": one.curves for fold, one in enumerate(run.folds)},
+        "curves": {f"fold-{fold}": one.curves for fold, one in run.folds.items()},
     }
     # Where the pretrained weights lay on one machine is nobody's business.
     document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name

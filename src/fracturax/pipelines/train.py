@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from fracturax.core.case import Case
 from fracturax.core.errors import ConfigError, ImageError, LeakageError
@@ -50,7 +49,7 @@ class TrainingRun:
 
     recipe: Recipe
     data: TrainingData
-    folds: tuple[Trained, ...]
+    folds: dict[int, Trained]
     final: Trained | None
     folder: Path
 
@@ -93,7 +92,7 @@ def train(
     last = _train_final(recipe, data, out, max_steps) if final else None
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
-    return TrainingRun(recipe, data, tuple(trained.values()), last, out)
+    return TrainingRun(recipe, data, trained, last, out)
 
 
 def _keep_split(path: Path, split: Split) -> None:
@@ -162,7 +161,6 @@ def _train_fold(
     recipe: Recipe, data: TrainingData, fold: int, folder: Path, max_steps: int | None
 ) -> Trained:
     inside = [index for index, case in enumerate(data.cases) if _fold(data, case) != fold]
-    outside = [index for index, case in enumerate(data.cases) if _fold(data, case) == fold]
     inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
     films = [data.films[index] for index in inside if data.cases[index].patient_key not in inner]
     watched = [data.films[index] for index in inside if data.cases[index].patient_key in inner]
@@ -177,7 +175,6 @@ def _train_fold(
             start=trained.network,
             max_steps=max_steps,
         ).after(trained)
-    _write_predictions(recipe, data, fold, outside, trained.network, folder)
     return trained
 
 
@@ -204,30 +201,32 @@ def _inner_part(recipe: Recipe, cases: Sequence[Case], fold: int) -> set[str]:
     return set(generator.permutation(keys)[:count].tolist())
 
 
-def _write_predictions(
-    recipe: Recipe,
-    data: TrainingData,
-    fold: int,
-    outside: Sequence[int],
-    network: nn.Module,
-    folder: Path,
-) -> None:
-    """Write the fold's predictions; the probability is the network's own, not yet calibrated."""
-    logits = predict_films(network, [data.films[index] for index in outside])
-    records = [
-        {
-            "case": data.cases[index].name,
-            "image": data.cases[index].name,
-            "patient_key": data.cases[index].patient_key,
-            "reference": int(data.cases[index].reference.fracture),
-            "probability": 1 / (1 + math.exp(-logit)),
-            "status": "fracture" if logit >= 0 else "no_fracture",
-            "fold": fold,
-            "model": recipe.name,
-        }
-        for index, logit in zip(outside, logits, strict=True)
-    ]
-    PredictionTable.from_records(records).write_csv(folder / "predictions.csv")
+def write_predictions(run: TrainingRun, path: Path) -> None:
+    """Write the out-of-fold predictions of a run that makes no bundle, such as a peer's.
+
+    The probability is the network's own, not calibrated, averaged with that of the mirror image.
+    """
+    records = []
+    for fold, trained in run.folds.items():
+        outside = [
+            index for index, case in enumerate(run.data.cases) if _fold(run.data, case) == fold
+        ]
+        logits = predict_films(trained.network, [run.data.films[index] for index in outside])
+        for index, logit in zip(outside, logits, strict=True):
+            case = run.data.cases[index]
+            records.append(
+                {
+                    "case": case.name,
+                    "image": case.name,
+                    "patient_key": case.patient_key,
+                    "reference": int(case.reference.fracture),
+                    "probability": 1 / (1 + math.exp(-logit)),
+                    "status": "fracture" if logit >= 0 else "no_fracture",
+                    "fold": fold,
+                    "model": run.recipe.name,
+                }
+            )
+    PredictionTable.from_records(records).write_csv(path)
 
 
 def _write_json(path: Path, document: object) -> None:

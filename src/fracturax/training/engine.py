@@ -12,6 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -179,13 +180,17 @@ def train_network(
     checkpoints = Checkpoints(
         folder, recipe, resumed=resumed, patience=options.patience if inner else 0
     )
+    callbacks: list[pl.Callback] = [checkpoints]
+    if show_progress:
+        # Standard output belongs to the one JSON document of --json.
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     trainer = pl.Trainer(
         accelerator="auto",
         devices=1,
         precision=options.precision,
         max_epochs=options.epochs - resumed.epochs,
         max_steps=max_steps or -1,
-        callbacks=[checkpoints],
+        callbacks=callbacks,
         gradient_clip_val=5.0,
         logger=False,
         enable_checkpointing=False,
