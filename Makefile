@@ -25,11 +25,11 @@ check: dev-environment
 	$(DEV_ENV)/bin/mypy
 	$(DEV_ENV)/bin/lint-imports
 	$(DEV_ENV)/bin/python tools/reference.py --check
-	$(DEV_ENV)/bin/python tools/numbers.py --check
+	$(DEV_ENV)/bin/python tools/readme_numbers.py --check
 
 docs: dev-environment
 	$(DEV_ENV)/bin/python tools/reference.py
-	$(DEV_ENV)/bin/python tools/numbers.py
+	$(DEV_ENV)/bin/python tools/readme_numbers.py
 
 environment:
 	@echo "Setting up $(ENV): a minute the first time"

@@ -9,7 +9,7 @@ from pathlib import Path
 # One thread a worker: two workers that each want all cores wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import pytest  # noqa: E402 - torch must not be imported before
+import pytest
 
 TESTS = Path(__file__).resolve().parent
 SHARED = TESTS.parents[1] / "shared" / "data"

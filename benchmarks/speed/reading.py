@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,10 @@ def measure_network(path: Path) -> dict[str, float]:
     values, _ = model.bundle.manifest.plan.apply(fx.open(path).radiographs[0].pixels)
     images = np.stack([values, values[:, ::-1]])[:, None]
     feed = {"images": np.ascontiguousarray(images)}
-    seconds = {
-        f"onnxruntime_{precision}_s": median_s(
-            lambda session=fx.load("xray", precision=precision)._session: session.run(None, feed),
-            runs=25,
-        )
-        for precision, _ in model.bundle.manifest.graphs
-    }
+    seconds = {}
+    for precision, _ in model.bundle.manifest.graphs:
+        run = fx.load("xray", precision=precision)._session.run
+        seconds[f"onnxruntime_{precision}_s"] = median_s(partial(run, None, feed), runs=25)
     try:
         import torch
 

@@ -21,7 +21,7 @@ def open(path: str | Path) -> Study:
 
     Raises:
         UnreadableImageError: If nothing there can be read.
-        ImageError: If there are several studies.
+        ConfigError: If there are several studies.
     """
     from fracturax.imaging import open_study
 

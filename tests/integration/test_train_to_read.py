@@ -26,7 +26,8 @@ Command = Callable[..., Any]
 
 def test_a_training_leaves_the_evidence_beside_the_bundle(run_folder: Path) -> None:
     results = {path.name for path in (run_folder / "results").iterdir()}
-    assert results == {"out_of_fold.csv", "evaluation.json", "split.json", "dropped.json"}
+    files = {"out_of_fold.csv", "evaluation.json", "split.json", "dropped.json", "curves.png"}
+    assert results == files
     table = PredictionTable.from_csv(run_folder / "results" / "out_of_fold.csv")
     split = json.loads((run_folder / "results" / "split.json").read_text())
     assert len(table) == len(split["fold_of"]) == 80

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.case import Case
-from fracturax.core.errors import LeakageError
+from fracturax.core.errors import ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import Status
 from fracturax.core.progress import Progress, silent
@@ -81,8 +81,10 @@ def evaluate(
         refuse_training_films(model, cases)
 
     def answer(case: Case) -> CaseAnswer:
-        study = case.open()
-        films = study.radiographs
+        try:
+            films = case.open().radiographs
+        except ImageError:
+            films = ()
         if not films:
             return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
         return answer_film(model, films[0])

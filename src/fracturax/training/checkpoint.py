@@ -34,8 +34,8 @@ class Resumed:
 class Checkpoints(pl.Callback):
     """Writes a checkpoint after every epoch, and stops when the inner loss stays up."""
 
-    def __init__(self, folder: Path, recipe: Recipe, *, resumed: Resumed, patience: int) -> None:
-        self.folder, self.recipe = folder, recipe
+    def __init__(self, folder: Path, stage: str, *, resumed: Resumed, patience: int) -> None:
+        self.folder, self.stage = folder, stage
         self.resumed, self.patience = resumed, patience
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -49,7 +49,12 @@ class Checkpoints(pl.Callback):
         module.close_epoch()
         self._write(module, _moments(trainer.optimizers[0]), is_finished=False)
         losses = [row["inner_loss"] for row in module.curves if "inner_loss" in row]
-        if self.patience and len(losses) - 1 - losses.index(min(losses)) >= self.patience:
+        # No inner loss yet where a run is cut short within its first epoch.
+        if (
+            self.patience
+            and losses
+            and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        ):
             trainer.should_stop = True
 
     def finish(self, module: FilmModule) -> None:
@@ -62,7 +67,7 @@ class Checkpoints(pl.Callback):
         tensors |= {f"average.{name}": value for name, value in module.average.state_dict().items()}
         tensors |= moments
         state = {
-            "recipe_sha256": _stage_sha256(self.recipe),
+            "recipe_sha256": self.stage,
             "steps": module.steps_done,
             "is_finished": is_finished,
             "curves": module.curves,
@@ -74,7 +79,7 @@ class Checkpoints(pl.Callback):
         (self.folder / _STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
-def read_checkpoint(folder: Path, module: FilmModule, recipe: Recipe) -> Resumed:
+def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
     """Load the last checkpoint of a run into its module, if there is one.
 
     Raises:
@@ -84,9 +89,9 @@ def read_checkpoint(folder: Path, module: FilmModule, recipe: Recipe) -> Resumed
     if not path.is_file():
         return Resumed()
     state = _state_of(path)
-    if state["recipe_sha256"] != _stage_sha256(recipe):
+    if state["recipe_sha256"] != stage:
         raise ConfigError(
-            f"{folder} holds a run of another recipe",
+            f"{folder} holds a run of another recipe, or one cut short",
             got=state["recipe_sha256"][:12],
             cure="give another --out, or delete the folder to train anew",
         )
@@ -101,11 +106,12 @@ def read_checkpoint(folder: Path, module: FilmModule, recipe: Recipe) -> Resumed
     return Resumed(len(module.curves), bool(state["is_finished"]), moments)
 
 
-def _stage_sha256(stage: Recipe) -> str:
-    """Hash what decides one stage; which stage follows it does not."""
-    return sha256_of_document(
-        {key: value for key, value in asdict(stage).items() if key != "finish"}
-    )
+def stage_sha256(stage: Recipe, max_steps: int | None = None) -> str:
+    """Hash what decides one stage; which stage follows it does not, being cut short does."""
+    document = {key: value for key, value in asdict(stage).items() if key != "finish"}
+    if max_steps is not None:
+        document["max_steps"] = max_steps
+    return sha256_of_document(document)
 
 
 def _state_of(path: Path) -> dict[str, Any]:

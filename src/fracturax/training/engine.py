@@ -25,7 +25,7 @@ from fracturax.training.batches import (
     StoredFilm,
     collate,
 )
-from fracturax.training.checkpoint import Checkpoints, read_checkpoint
+from fracturax.training.checkpoint import Checkpoints, read_checkpoint, stage_sha256
 from fracturax.training.losses import loss_terms
 from fracturax.training.recipe import Recipe
 
@@ -174,11 +174,12 @@ def train_network(
         network.load_state_dict(start.state_dict())
     steps = options.epochs * (options.epoch_films // options.batch_size)
     module = FilmModule(network, recipe, total_steps=min(steps, max_steps or steps))
-    resumed = read_checkpoint(folder, module, recipe)
+    stage = stage_sha256(recipe, max_steps)
+    resumed = read_checkpoint(folder, module, stage)
     if resumed.is_finished:
         return Trained(module.average.eval(), module.curves)
     checkpoints = Checkpoints(
-        folder, recipe, resumed=resumed, patience=options.patience if inner else 0
+        folder, stage, resumed=resumed, patience=options.patience if inner else 0
     )
     callbacks: list[pl.Callback] = [checkpoints]
     if show_progress:

@@ -1,6 +1,6 @@
 """Write the numbers of the README from the result files, or check that they are in step.
 
-python tools/numbers.py [--check]
+python tools/readme_numbers.py [--check]
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         readme.write_text(wanted, encoding="utf-8")
     elif wanted != text:
-        sys.exit("README.md is not in step with benchmarks/; run: python tools/numbers.py")
+        sys.exit("README.md is not in step with benchmarks/; run: python tools/readme_numbers.py")
 
 
 def numbers() -> str:
