@@ -74,7 +74,7 @@ class Manifest:
         operating_points: Thresholds on the probability of an image.
         box_operating_points: Thresholds on the probability of a box.
         calibration: Image values to probability.
-        box_calibration: Box and image values to probability.
+        box_calibration: Box value (`box`, its logit) to probability.
         default_precision: Graph to run unless asked otherwise.
         graphs: File of each precision.
         training: Facts of the training: recipe, split and data hashes.

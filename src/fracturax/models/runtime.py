@@ -192,10 +192,7 @@ class XrayPredictor:
     def box_probabilities(self, raw: RawAnswer) -> list[float]:
         """Return the calibrated probability of each candidate box, highest first."""
         calibration = self.bundle.manifest.box_calibration
-        return [
-            calibration.probability({"box": float(logit), "logit": raw.values["logit"]})
-            for logit in raw.box_logits
-        ]
+        return [calibration.probability({"box": float(logit)}) for logit in raw.box_logits]
 
     def _findings(self, image: Radiograph, raw: RawAnswer, status: Status) -> tuple[Finding, ...]:
         """Choose the boxes to show: none without suspicion, and never a suspicion without one."""

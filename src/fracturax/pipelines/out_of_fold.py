@@ -26,7 +26,7 @@ from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
 from fracturax.pipelines.train import only_film
 
 IMAGE_VALUES = ("logit", "heat", "box")
-BOX_VALUES = ("box", "logit")
+BOX_VALUES = ("box",)
 SENSITIVITY, SPECIFICITY = 0.90, 0.95
 """What the two operating points of an image are chosen for."""
 NORMALS_WITH_DOTTED, NORMALS_WITH_SOLID = 0.30, 0.05
@@ -151,17 +151,14 @@ def _fit_boxes(films: OutOfFold) -> Calibration:
         if boxes is None or len(raw.boxes) == 0:
             continue
         owner = match(raw.boxes, raw.box_logits, boxes_as_array(boxes), iou=BOX_OVERLAP)
-        values += [(float(logit), raw.values["logit"]) for logit in raw.box_logits]
+        values += [(float(logit),) for logit in raw.box_logits]
         hits += (owner >= 0).tolist()
     fitted = fit_platt(np.array(values), np.array(hits, dtype=np.int64))
     return Calibration(BOX_VALUES, fitted.coefficients, fitted.intercept)
 
 
 def _box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[np.float64]:
-    logit = raw.values["logit"]
-    return np.array(
-        [calibration.probability({"box": float(box), "logit": logit}) for box in raw.box_logits]
-    )
+    return np.array([calibration.probability({"box": float(box)}) for box in raw.box_logits])
 
 
 def _strongest_box(raw: RawAnswer, calibration: Calibration) -> float:

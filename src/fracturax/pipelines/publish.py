@@ -41,7 +41,7 @@ from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
 
 PRECISIONS = ("fp32", "int8")
-_SCOPE_ACCEPTS = 0.995
+_SCOPE_ACCEPTS = 0.98
 _SCOPE_FILMS = 500
 _LARGEST_LOSS = 0.005
 _QUANTIZATION_FILMS = 64
