@@ -76,7 +76,7 @@ def test_the_peer_is_trained_by_the_same_command(
     )
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["films"] == 80
-    assert len(PredictionTable.from_csv(tmp_path / "runs/tiny/fold-1/predictions.csv")) == 40
+    assert len(PredictionTable.from_csv(tmp_path / "runs/tiny/predictions.csv")) == 40
 
 
 def test_the_example_is_read_with_the_bundle(

@@ -42,7 +42,9 @@ def test_the_graph_answers_as_the_network_does(exported: tuple[XrayNetwork, Bund
         expected = network(torch.from_numpy(inputs))._asdict()
     answers = predictor._session.run(OUTPUTS, {"images": inputs})
     for name, answer in zip(OUTPUTS, answers, strict=True):
-        assert np.allclose(answer, expected[name].numpy(), rtol=1e-4, atol=1e-4), name
+        # Boxes are pixels: a thousandth of one is as good as equal.
+        tolerance = 1e-3 if name == "boxes" else 1e-4
+        assert np.allclose(answer, expected[name].numpy(), rtol=1e-4, atol=tolerance), name
     # The network does tell films apart, else the comparison would be worth nothing.
     assert np.ptp(answers[0]) > 0.01
 
