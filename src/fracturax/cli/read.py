@@ -82,13 +82,14 @@ def read_paths(
     chosen = [form for form in forms.split(",") if form]
     reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
     documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
-    readable, reason = 0, ""
+    readable, reason, place = 0, "", out
     written: Written
     for written in show_progress(reading, "reading", total=len(studies)):
         report = written.report
         counts[report.prediction.status] += 1
         readable += bool(report.study.images)
         reason = reason or (report.prediction.reason or "")
+        place = written.files[0] if written.files else out
         if as_json:
             files = [str(file) for file in written.files]
             documents.append({**report_document(report), "files": files})
@@ -98,7 +99,8 @@ def read_paths(
         print_json({"studies": documents, "counts": counts})
     else:
         words.print(table)
-        _print_summary(out, counts, len(studies), table.row_count)
+        place = place if len(studies) == 1 else out / "index.html"
+        _print_summary(place if place.is_file() else out, counts, shown=table.row_count)
     if not readable:
         raise UnreadableImageError("nothing could be read", got=reason)
 
@@ -129,12 +131,11 @@ def _add_row(table: Table, written: object) -> None:
     )
 
 
-def _print_summary(out: Path, counts: dict[Status, int], total: int, shown: int) -> None:
+def _print_summary(place: Path, counts: dict[Status, int], *, shown: int) -> None:
+    total = sum(counts.values())
     if total > shown:
         words.print(f"... and {total - shown} more studies")
     said = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in counts.items())
-    words.print(f"\n{total} studies: {said}")
-    pages = [out / "index.html"] if total > 1 else sorted(out.glob("study-*.html"))[-1:]
-    where = pages[0] if pages and pages[0].is_file() else out
-    words.print(f"Report: {where.resolve()}", soft_wrap=True)
+    words.print(f"\n{total} {'study' if total == 1 else 'studies'}: {said}")
+    words.print(f"Report: {place.resolve()}", soft_wrap=True)
     words.print(RESEARCH_USE_NOTICE, style="dim")
