@@ -50,9 +50,16 @@ class MobileNetV2(nn.Module):
         super().__init__()
         from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
-        network = mobilenet_v2(
-            weights=MobileNet_V2_Weights.IMAGENET1K_V1 if weights == "imagenet" else None
-        )
+        try:
+            network = mobilenet_v2(
+                weights=MobileNet_V2_Weights.IMAGENET1K_V1 if weights == "imagenet" else None
+            )
+        except (OSError, RuntimeError) as error:  # no network, a proxy, a cut-off download
+            raise ModelError(
+                "the pretrained weights cannot be downloaded",
+                got=type(error).__name__,
+                cure="get the file another way and give it: --weights FILE.safetensors",
+            ) from error
         if weights not in ("imagenet", "random"):
             network.load_state_dict(load_weights(Path(weights)))
         self.features = network.features
