@@ -52,22 +52,15 @@ class FilmModule(pl.LightningModule):
         self.curves: list[dict[str, float]] = []
         self.steps_done = 0
         self.resumed_at = 0
-        self.frozen = self._freeze()
+        self._freeze()
         self._sums: dict[str, float] = {}
         self._inner: list[float] = []
 
-    def _freeze(self) -> nn.Module:
-        frozen = nn.ModuleList(
-            list(self.network.backbone.features)[: self.recipe.network.frozen_blocks]  # type: ignore[union-attr,arg-type]
-        )
-        return frozen.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> FilmModule:
-        """Switch to training; frozen blocks keep their statistics."""
-        super().train(mode)
-        self.frozen.eval()
-        self.average.eval()
-        return self
+    def _freeze(self) -> None:
+        """Keep the first blocks' weights; their normalization still follows the films."""
+        blocks = list(self.network.backbone.features)  # type: ignore[union-attr,arg-type]
+        for block in blocks[: self.recipe.network.frozen_blocks]:
+            block.requires_grad_(False)
 
     def configure_optimizers(self) -> Any:
         """AdamW with a slower pretrained part, one cycle of the learning rate."""

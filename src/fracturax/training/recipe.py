@@ -36,7 +36,8 @@ class NetworkRecipe:
         backbone: Name in the registry of backbones.
         weights: `imagenet`, `random`, or the path of a safetensors file.
         width: Channels of the pyramid.
-        frozen_blocks: Blocks of the backbone that keep their pretrained weights.
+        frozen_blocks: Blocks of the backbone that keep their pretrained weights; the statistics
+            of their normalization follow the films.
     """
 
     name: str
