@@ -62,8 +62,8 @@ def peer() -> list[str]:
     result = load("accuracy/xray/against_peer.json")
     bounds = result["group_bootstrap"]
     return [
-        f"A plain fine-tuned MobileNetV2 classifier (320 px) in the same folds ({result['films']} "
-        f"films of fold {', '.join(result['folds'])}): AUROC "
+        f"A fine-tuned MobileNetV2 classifier (320 px) in the same folds ({result['films']} "
+        f"films of fold {', '.join(result['folds'])}; its training saw fewer films): AUROC "
         f"{result['auroc_peer']:.3f}, ours {result['auroc_ours']:.3f} (ranks within folds); "
         f"difference {result['difference']:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})."
     ]
