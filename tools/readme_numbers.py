@@ -78,7 +78,7 @@ def speed() -> str:
         f"{1000 * film['total_s']:.0f} ms, {1000 * film['decode_s']:.0f} ms of it decoding; "
         f"{result['folder']['images_per_s']:.0f} FracAtlas images a second; the first film of a "
         f"new process in {result['cold']['read_s']:.1f} s; "
-        f"{result['memory']['resident_mib']:.0f} MiB of memory; the network "
+        f"{result['memory']['resident_mib']:.0f} MiB of memory resident afterwards; the network "
         f"{network['times_faster_than_torch']:.1f} times as fast as in torch eager."
     )
 
