@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -55,8 +54,7 @@ def train(
 
     parsed = load_recipe(recipe)
     if weights is not None:
-        network = dataclasses.replace(parsed.network, weights=str(weights.resolve()))
-        parsed = dataclasses.replace(parsed, network=network)
+        parsed = parsed.with_weights(str(weights.resolve()))
     folder = out / parsed.name
     is_bundle = fold is None and max_steps is None and parsed.network.name == "xray"
     run = run_recipe(

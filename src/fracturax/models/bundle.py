@@ -19,6 +19,7 @@ from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
 from fracturax.models.scope import ScopeModel
 from fracturax.transforms.plan import PreprocessingPlan
+from fracturax.transforms.window import WindowPlan
 
 MANIFEST = "bundle.json"
 FORMAT = 1
@@ -61,6 +62,21 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class CloserLook:
+    """The second network of a bundle, which looks again at what the first one suspects.
+
+    Args:
+        graph: Its ONNX file.
+        window: How its windows are cut.
+        strides: Strides of its detection head's levels, finest first.
+    """
+
+    graph: str
+    window: WindowPlan
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What `bundle.json` holds, apart from the hashes of the other files.
 
@@ -74,10 +90,11 @@ class Manifest:
         operating_points: Thresholds on the probability of an image.
         box_operating_points: Thresholds on the probability of a box.
         calibration: Image values to probability.
-        box_calibration: Box value (`box`, its logit) to probability.
+        box_calibration: Box values to probability.
         default_precision: Graph to run unless asked otherwise.
         graphs: File of each precision.
         training: Facts of the training: recipe, split and data hashes.
+        closer: The closer look, if there is one.
     """
 
     name: str
@@ -93,6 +110,30 @@ class Manifest:
     default_precision: str
     graphs: tuple[tuple[str, str], ...]
     training: tuple[tuple[str, str], ...] = field(default=())
+    closer: CloserLook | None = None
+
+    @property
+    def image_values(self) -> tuple[str, ...]:
+        """Names of the values of a film that a calibration may use."""
+        return ("logit", "heat", "box") + (("closer",) if self.closer else ())
+
+    @property
+    def box_values(self) -> tuple[str, ...]:
+        """Names of the values of a box that a calibration may use."""
+        return ("box",) + (("closer",) if self.closer else ())
+
+    def __post_init__(self) -> None:
+        for calibration, known in (
+            (self.calibration, self.image_values),
+            (self.box_calibration, self.box_values),
+        ):
+            unknown = set(calibration.inputs) - set(known)
+            if unknown:
+                raise ModelError(
+                    "a calibration of the bundle uses a value that its model does not give",
+                    got=", ".join(sorted(unknown)),
+                    cure=f"known: {', '.join(known)}",
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +229,9 @@ def load_bundle(source: str | Path) -> Bundle:
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None
     except (ConfigError, KeyError, OSError, SafetensorError) as error:
         raise ModelError("the bundle is damaged", got=str(error)) from error
-    unlisted = {name for _, name in manifest.graphs} - hashes.keys()
+    run = {name for _, name in manifest.graphs}
+    run |= {manifest.closer.graph} if manifest.closer else set()
+    unlisted = run - hashes.keys()
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
     return Bundle(folder, manifest, scope, stated)

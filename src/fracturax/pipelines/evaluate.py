@@ -24,7 +24,7 @@ from fracturax.evaluation import (
     evaluate_table,
 )
 from fracturax.models.boxes import Boxes
-from fracturax.models.runtime import XrayPredictor
+from fracturax.models.runtime import XrayPredictor, box_probabilities
 
 ResultT = TypeVar("ResultT")
 
@@ -98,7 +98,7 @@ def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:
     shown, raw = model.examine(film)
     if shown.probability is None or raw is None:
         return CaseAnswer(shown.status, None, np.empty((0, 4)), np.empty(0))
-    scores = np.array(model.box_probabilities(raw))
+    scores = box_probabilities(raw, model.bundle.manifest.box_calibration)
     return CaseAnswer(shown.status, shown.probability, raw.boxes, scores)
 
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from fracturax.datasets.splits import (
 from fracturax.evaluation import PredictionTable
 from fracturax.training.batches import StoredFilm, store_film
 from fracturax.training.curves import draw_curves
-from fracturax.training.engine import Trained, predict_films, train_network
+from fracturax.training.engine import Trained, find_candidates, predict_films, train_network
 from fracturax.training.recipe import Recipe
 
 
@@ -45,13 +46,18 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """A finished training: the data, one network a fold, and one trained on all."""
+    """A finished training: the data, one network a fold, and one trained on all.
+
+    Where the recipe has a closer look, each network has its second one.
+    """
 
     recipe: Recipe
     data: TrainingData
     folds: dict[int, Trained]
     final: Trained | None
     folder: Path
+    closer_folds: dict[int, Trained]
+    closer_final: Trained | None
 
 
 def train(
@@ -89,10 +95,18 @@ def train(
     trained = {
         fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in chosen
     }
+    closer = {
+        fold: _train_closer(recipe, data, one, fold, out / f"fold-{fold}", max_steps)
+        for fold, one in trained.items()
+        if recipe.closer is not None
+    }
     last = _train_final(recipe, data, out, max_steps) if final else None
+    closer_last = None
+    if last is not None and recipe.closer is not None:
+        closer_last = _train_closer(recipe, data, last, None, out / "final", max_steps)
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
-    return TrainingRun(recipe, data, trained, last, out)
+    return TrainingRun(recipe, data, trained, last, out, closer, closer_last)
 
 
 def _keep_split(path: Path, split: Split) -> None:
@@ -116,6 +130,7 @@ def prepare_training_data(
     films: list[StoredFilm] = []
     prints: list[Fingerprint] = []
     dropped: list[DroppedCase] = []
+    detail = recipe.closer.window.detail if recipe.closer is not None else 1.0
     for case in progress(cases, "reading films"):
         try:
             film = only_film(case)
@@ -123,7 +138,7 @@ def prepare_training_data(
             dropped.append(DroppedCase(case.name, str(error)))
             continue
         readable.append(case)
-        films.append(store_film(case.name, film, case.reference, recipe.plan))
+        films.append(store_film(case.name, film, case.reference, recipe.plan, detail=detail))
         prints.append(fingerprint(film))
     pairs = copy_pairs(prints)
     # Groups are joined before copies go: a copy dropped still ties its neighbours together.
@@ -187,6 +202,32 @@ def _train_final(recipe: Recipe, data: TrainingData, out: Path, max_steps: int |
     # The first stage of fold 0 is finished: this only loads it.
     start = train_network(first, (), (), folder=out / "fold-0", max_steps=max_steps).network
     return train_network(rest[-1], data.films, (), folder=folder, start=start, max_steps=max_steps)
+
+
+def _train_closer(
+    recipe: Recipe,
+    data: TrainingData,
+    first: Trained,
+    fold: int | None,
+    folder: Path,
+    max_steps: int | None,
+) -> Trained:
+    """Train the closer look on what the network of the same films suspects in them."""
+    stage = recipe.closer_stage()
+    assert stage is not None, "asked for where the recipe has a closer look"
+    films = [
+        film
+        for case, film in zip(data.cases, data.films, strict=True)
+        if _fold(data, case) != fold and film.reference.boxes is not None
+    ]
+    return train_network(
+        stage,
+        films,
+        (),
+        folder=folder / "closer",
+        candidates=partial(find_candidates, first.network, films),
+        max_steps=max_steps,
+    )
 
 
 def _fold(data: TrainingData, case: Case) -> int:

@@ -13,19 +13,21 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fracturax.models.runtime import OUTPUTS
-from fracturax.transforms.plan import PreprocessingPlan
 
 _OPSET = 20
 
 
-def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) -> None:
-    """Write `weights.safetensors` (half precision) and `model.onnx` (of the very same weights).
+def export_network(
+    network: nn.Module, shape: tuple[int, int], folder: Path, *, stem: str = "model"
+) -> None:
+    """Write `STEM.safetensors` (half precision) and `STEM.onnx` (of the very same weights).
 
     Args:
         network: An `XrayNetwork`; its weights are rounded to half precision in place, so that
             both files hold one and the same model.
-        plan: Preprocessing; the graph takes its shape, and any batch.
+        shape: Rows and columns of the graph's input; it takes any batch.
         folder: Where to write.
+        stem: Stem of the names of both files.
     """
     round_to_half(network)
     state = {
@@ -37,10 +39,10 @@ def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) ->
         if name.endswith("running_var"):
             state[name] = value
     save_file(
-        {name: value.contiguous() for name, value in state.items()}, folder / "weights.safetensors"
+        {name: value.contiguous() for name, value in state.items()}, folder / f"{stem}.safetensors"
     )
     network = network.eval().to(memory_format=torch.contiguous_format)
-    images = torch.rand(2, 1, plan.rows, plan.columns)
+    images = torch.rand(2, 1, *shape)
     batch = torch.export.Dim("batch", min=1, max=64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +58,7 @@ def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) ->
             verbose=False,
         )
     assert program is not None
-    program.save(str(folder / "model.onnx"), external_data=False)
+    program.save(str(folder / f"{stem}.onnx"), external_data=False)
 
 
 def round_to_half(network: nn.Module) -> None:

@@ -25,7 +25,7 @@ from fracturax.models.bundle import (
 from fracturax.models.scope import ScopeModel
 from fracturax.transforms.plan import PreprocessingPlan
 
-FILES = ("model.onnx", "weights.safetensors", "scope.safetensors", "card.md", MANIFEST)
+FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)
 SCOPE = ScopeModel(
     mean=np.zeros(4, np.float32),
     components=np.eye(2, 4, dtype=np.float32),
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"\x08\x09graph" * 100)
     (folder / "card.md").write_text("# Ä card\n", encoding="utf-8")
-    save_file({"layer": np.ones(3, np.float16)}, folder / "weights.safetensors")
+    save_file({"layer": np.ones(3, np.float16)}, folder / "model.safetensors")
     write_bundle(folder, MANIFEST_OF_TESTS, SCOPE)
     return folder
 
@@ -241,7 +241,7 @@ def check_holds_no_pickle(bundle: Bundle) -> None:
 
 def test_no_file_of_a_real_bundle_is_a_pickle(exported: tuple[object, Bundle]) -> None:
     names = {path.name for path in exported[1].folder.iterdir()}
-    assert names == {"model.onnx", "weights.safetensors", "card.md", MANIFEST}
+    assert names == {"model.onnx", "model.safetensors", "card.md", MANIFEST}
     check_holds_no_pickle(exported[1])
 
 
