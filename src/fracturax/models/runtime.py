@@ -31,6 +31,7 @@ from fracturax.models.scope import unsuitable_file
 from fracturax.transforms.plan import Placement
 
 OUTPUTS = ("fracture", "heat", "box_logits", "boxes", "regions", "hardware", "embedding")
+WINDOW_OUTPUTS = ("box_logits", "boxes")
 STRIDES = (8, 16, 32)
 """Strides of the detection head's levels, finest first."""
 _NO_BOX_LOGIT = -6.0
@@ -265,7 +266,7 @@ def box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[n
 def _run_windows(
     session: Any, windows: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    logits, boxes = session.run(("box_logits", "boxes"), {"images": windows})
+    logits, boxes = session.run(WINDOW_OUTPUTS, {"images": windows})
     return logits, boxes
 
 

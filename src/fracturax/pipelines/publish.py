@@ -25,7 +25,7 @@ from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.evaluation import delong_test
 from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
-from fracturax.models.runtime import XrayPredictor
+from fracturax.models.runtime import WINDOW_OUTPUTS, XrayPredictor
 from fracturax.models.scope import fit_scope
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
@@ -113,7 +113,9 @@ def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: 
     export_network(trained.network, (plan.rows, plan.columns), folder)
     if closer is not None and run.recipe.closer is not None:
         size = run.recipe.closer.window.size
-        export_network(closer.network, (size, size), folder, stem=_CLOSER)
+        export_network(
+            closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS
+        )
     quantize_graph(folder, _quantization_films(run))
     (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
     return write_bundle(folder, _bare_manifest(run.recipe), scope=None)

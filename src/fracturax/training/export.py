@@ -18,7 +18,12 @@ _OPSET = 20
 
 
 def export_network(
-    network: nn.Module, shape: tuple[int, int], folder: Path, *, stem: str = "model"
+    network: nn.Module,
+    shape: tuple[int, int],
+    folder: Path,
+    *,
+    stem: str = "model",
+    outputs: tuple[str, ...] = OUTPUTS,
 ) -> None:
     """Write `STEM.safetensors` (half precision) and `STEM.onnx` (of the very same weights).
 
@@ -28,6 +33,7 @@ def export_network(
         shape: Rows and columns of the graph's input; it takes any batch.
         folder: Where to write.
         stem: Stem of the names of both files.
+        outputs: Fields of the network's output that the graph gives; it computes no others.
     """
     round_to_half(network)
     state = {
@@ -48,17 +54,30 @@ def export_network(
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            network,
+            _Chosen(network, outputs),
             (images,),
             dynamo=True,
             input_names=["images"],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             opset_version=_OPSET,
             verbose=False,
         )
     assert program is not None
     program.save(str(folder / f"{stem}.onnx"), external_data=False)
+
+
+class _Chosen(nn.Module):
+    """A network that gives some fields of its output."""
+
+    def __init__(self, network: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the chosen fields, in the order they were named."""
+        answer = self.network(images)
+        return tuple(getattr(answer, name) for name in self.names)
 
 
 def round_to_half(network: nn.Module) -> None:
