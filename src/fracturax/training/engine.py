@@ -92,7 +92,8 @@ class FilmModule(pl.LightningModule):
         if step < warmup:
             return (step + 1) / warmup
         progress = min(1.0, (step - warmup) / max(1, self.total_steps - warmup))
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+        floor = self.recipe.optimizer.final_share
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a batch."""

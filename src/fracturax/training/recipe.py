@@ -55,6 +55,7 @@ class OptimizerRecipe:
 
     Args:
         learning_rate: Peak of the one-cycle schedule for what starts at random.
+        final_share: Share of the peak that the cosine decays to.
         backbone_factor: The pretrained part moves at this share of it.
         weight_decay: AdamW's.
         batch_size: Films a step.
@@ -67,6 +68,7 @@ class OptimizerRecipe:
     """
 
     learning_rate: float = 1e-3
+    final_share: float = 0.02
     backbone_factor: float = 0.5
     weight_decay: float = 0.02
     batch_size: int = 16
