@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from fracturax.core.errors import DataError
 
 _SIDE = 24
 COPY_CORRELATION = 0.992
@@ -38,7 +41,7 @@ def trace(pixels: npt.NDArray[np.float32]) -> FilmTrace:
     """
     eight_bit = np.round(pixels * 255).astype(np.uint8)
     digest = hashlib.sha256(str(eight_bit.shape).encode())
-    digest.update(np.ascontiguousarray(eight_bit))
+    digest.update(eight_bit.tobytes())
     small = cv2.resize(eight_bit, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = (small - cv2.GaussianBlur(small, (0, 0), 2)).ravel()
     detail -= detail.mean()
@@ -60,8 +63,11 @@ class FilmRegister:
 
     def __post_init__(self) -> None:
         count = len(self.digests)
-        assert self.digests.shape == (count, 32), "a digest has 32 bytes"
-        assert self.details.shape == (count, _SIDE * _SIDE), "a detail has 576 values"
+        if self.digests.shape != (count, 32) or self.details.shape != (count, _SIDE * _SIDE):
+            raise DataError(
+                "a register holds 32 bytes and 576 values a film",
+                got=f"{self.digests.shape} and {self.details.shape}",
+            )
 
     @classmethod
     def of(cls, traces: Sequence[FilmTrace]) -> FilmRegister:
@@ -98,12 +104,16 @@ class FilmRegister:
         digest = np.frombuffer(film.digest, np.uint8)
         if (self.digests == digest).all(axis=1).any():
             return "itself"
-        known = self.details.astype(np.float32)
-        known /= np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-6)
         square = film.detail.reshape(_SIDE, _SIDE)
         views = [np.rot90(side, turns) for side in (square, square[:, ::-1]) for turns in range(4)]
-        alike = known @ np.stack([view.ravel() for view in views], axis=1)
+        alike = self._known @ np.stack([view.ravel() for view in views], axis=1)
         return "a copy of it" if (alike >= COPY_CORRELATION).any() else None
+
+    @cached_property
+    def _known(self) -> npt.NDArray[np.float32]:
+        known: npt.NDArray[np.float32] = self.details.astype(np.float32)
+        known /= np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-6)
+        return known
 
     def as_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return the register as named arrays."""

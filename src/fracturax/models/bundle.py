@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fracturax.core.config import build
-from fracturax.core.errors import ConfigError, ModelError, UnknownNameError
+from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
 from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
+from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
@@ -24,7 +26,7 @@ from fracturax.transforms.window import WindowPlan
 MANIFEST = "bundle.json"
 FORMAT = 1
 _SCOPE = "scope.safetensors"
-_FILMS = "training_films.json"
+_REGISTER = "training_films.safetensors"
 _LARGEST_MANIFEST = 4 << 20
 _LARGEST_FILE = 512 << 20
 
@@ -167,11 +169,20 @@ class Bundle:
             precision=precision or self.manifest.default_precision,
         )
 
-    @property
-    def training_films(self) -> frozenset[str]:
-        """Names of the films the model was trained on; empty where the bundle does not say."""
-        path = self.folder / _FILMS
-        return frozenset(json.loads(path.read_bytes())) if path.is_file() else frozenset()
+    @cached_property
+    def register(self) -> FilmRegister:
+        """What the model was trained on; empty where the bundle does not say.
+
+        Raises:
+            ModelError: If the file is damaged.
+        """
+        path = self.folder / _REGISTER
+        if not path.is_file():
+            return FilmRegister.of(())
+        try:
+            return FilmRegister.from_arrays(load_file(path))
+        except (KeyError, DataError, SafetensorError) as error:
+            raise ModelError("the bundle's register of films is damaged", got=str(error)) from error
 
     @property
     def card(self) -> str:
@@ -179,14 +190,20 @@ class Bundle:
         return (self.folder / "card.md").read_text(encoding="utf-8")
 
 
-def write_bundle(folder: Path, manifest: Manifest, scope: ScopeModel | None) -> Bundle:
+def write_bundle(
+    folder: Path,
+    manifest: Manifest,
+    scope: ScopeModel | None,
+    register: FilmRegister | None = None,
+) -> Bundle:
     """Write the manifest of a folder that holds the graphs, weights and card, and hash all.
 
     The manifest comes last: a folder without it is no bundle.
     """
-    (folder / _SCOPE).unlink(missing_ok=True)
-    if scope is not None:
-        save_file(scope.as_arrays(), folder / _SCOPE)
+    for name, part in ((_SCOPE, scope), (_REGISTER, register)):
+        (folder / name).unlink(missing_ok=True)
+        if part is not None:
+            save_file(part.as_arrays(), folder / name)
     hashes = {
         path.name: sha256_of_file(path)
         for path in sorted(folder.iterdir())

@@ -16,6 +16,7 @@ from fracturax.core.errors import ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import Status
 from fracturax.core.progress import Progress, silent
+from fracturax.datasets.register import trace
 from fracturax.evaluation import (
     Evaluation,
     ImageDetections,
@@ -77,8 +78,6 @@ def evaluate(
         LeakageError: If the model was trained on one of the cases.
         DataError: If the cases hold one class only.
     """
-    if not allow_training_films:
-        refuse_training_films(model, cases)
 
     def answer(case: Case) -> CaseAnswer:
         try:
@@ -87,6 +86,8 @@ def evaluate(
             films = ()
         if not films:
             return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
+        if not allow_training_films:
+            refuse_training_film(model, case, films[0])
         return answer_film(model, films[0])
 
     answers = map_films(answer, cases, words="reading films", progress=progress)
@@ -140,18 +141,17 @@ def judge(
     return Judgement(table, tuple(detections), evaluation)
 
 
-def refuse_training_films(model: XrayPredictor, cases: Sequence[Case]) -> None:
-    """Refuse cases that a model was trained on.
+def refuse_training_film(model: XrayPredictor, case: Case, film: Radiograph) -> None:
+    """Refuse a film that a model was trained on, whatever it is called.
 
     Raises:
-        LeakageError: Naming the first such film.
+        LeakageError: Naming the film.
     """
-    known = model.bundle.training_films
-    leaked = [case.name for case in cases if case.name in known]
-    if leaked:
+    how = model.bundle.register.holds(trace(film.pixels))
+    if how is not None:
         raise LeakageError(
-            f"the model was trained on {len(leaked)} of {len(cases)} films",
-            got=leaked[0],
+            f"the model was trained on a film of these cases: {case.name}",
+            got=how,
             cure="its out-of-fold numbers stand in its card; give films it never saw",
         )
 

@@ -22,6 +22,7 @@ from fracturax.core.case import Case
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document, software_version
+from fracturax.datasets.register import FilmRegister
 from fracturax.evaluation import delong_test
 from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
@@ -36,7 +37,7 @@ from fracturax.pipelines.out_of_fold import (
     judge_across_folds,
     read_out_of_fold,
 )
-from fracturax.pipelines.train import TrainingRun, only_film
+from fracturax.pipelines.train import TrainingRun, only_film, train
 from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
@@ -89,8 +90,39 @@ def publish(
         (bundle / "model.int8.onnx").unlink()
     document = _write_results(run, results, judged, precision)
     write_card(bundle / "card.md", manifest, document)
-    _write_json(bundle / "training_films.json", sorted(case.name for case in run.data.cases))
-    return write_bundle(bundle, manifest, scope)
+    return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
+
+
+def train_bundle(
+    recipe: Recipe,
+    *,
+    root: Path,
+    out: Path,
+    bundle: Path | None = None,
+    results: Path | None = None,
+    version: str = "0",
+    progress: Progress = silent,
+) -> Bundle:
+    """Train a recipe on a data set, cross-validated, and publish it: `train`, then `publish`.
+
+    Args:
+        recipe: What to do.
+        root: Folder of the data set.
+        out: Folder of runs; this one's is named like the recipe.
+        bundle: Folder for the bundle; else in the run's.
+        results: Folder for the results; else in the run's.
+        version: Version of the bundle.
+        progress: Where to tell how far the work is.
+    """
+    folder = out / recipe.name
+    run = train(recipe, root=root, out=folder, progress=progress)
+    return publish(
+        run,
+        bundle=bundle or folder / "bundle",
+        results=results or folder / "results",
+        version=version,
+        progress=progress,
+    )
 
 
 def choose_precision(judged: Mapping[str, Judgement]) -> str:
@@ -113,9 +145,7 @@ def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: 
     export_network(trained.network, (plan.rows, plan.columns), folder)
     if closer is not None and run.recipe.closer is not None:
         size = run.recipe.closer.window.size
-        export_network(
-            closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS
-        )
+        export_network(closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS)
     quantize_graph(folder, _quantization_films(run))
     (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
     return write_bundle(folder, _bare_manifest(run.recipe), scope=None)

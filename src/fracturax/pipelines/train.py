@@ -18,6 +18,7 @@ from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import open_dataset
 from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.register import FilmTrace, trace
 from fracturax.datasets.splits import (
     DroppedCase,
     Split,
@@ -36,12 +37,16 @@ from fracturax.training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Cases fit for training, their films at training size, their split, and what was dropped."""
+    """Cases fit for training, their films at training size, their split, and what was dropped.
+
+    The traces tell the films again where a model is evaluated on them.
+    """
 
     cases: tuple[Case, ...]
     films: tuple[StoredFilm, ...]
     split: Split
     dropped: tuple[DroppedCase, ...]
+    traces: tuple[FilmTrace, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +134,7 @@ def prepare_training_data(
     readable: list[Case] = []
     films: list[StoredFilm] = []
     prints: list[Fingerprint] = []
+    traces: list[FilmTrace] = []
     dropped: list[DroppedCase] = []
     detail = recipe.closer.window.detail if recipe.closer is not None else 1.0
     for case in progress(cases, "reading films"):
@@ -140,6 +146,7 @@ def prepare_training_data(
         readable.append(case)
         films.append(store_film(case.name, film, case.reference, recipe.plan, detail=detail))
         prints.append(fingerprint(film))
+        traces.append(trace(film.pixels))
     pairs = copy_pairs(prints)
     # Groups are joined before copies go: a copy dropped still ties its neighbours together.
     groups = join_groups([case.patient_key for case in readable], pairs)
@@ -155,6 +162,7 @@ def prepare_training_data(
         films=tuple(films[index] for index in kept),
         split=split,
         dropped=tuple(sorted([*dropped, *copies], key=lambda case: case.name)),
+        traces=tuple(traces[index] for index in kept),
     )
 
 

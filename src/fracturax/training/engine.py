@@ -95,6 +95,12 @@ class FilmModule(pl.LightningModule):
         floor = self.recipe.optimizer.final_share
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
+    def on_train_epoch_start(self) -> None:
+        """Seed what the layers draw, so that a run that goes on draws what it would have drawn."""
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.recipe.seed, len(self.curves)]).generate_state(1)[0])
+        )
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a batch."""
         terms = loss_terms(self.network(batch.images), batch, self.recipe.loss)
