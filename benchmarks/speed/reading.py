@@ -7,7 +7,8 @@ Measures, on this machine, with medians of several runs:
   network  the ONNX graph on one film, beside the same weights in torch eager (needs `train`)
   folder   FracAtlas images from files to JSON and table, images a second
   cold     `fracturax read` of one film as a whole process
-  memory   resident memory after all of it
+  memory   the same folder and film in a process of its own: resident memory at its highest and
+           at the end, with JSON alone and with every form
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fracturax.pipelines.read import read_to_folder
 from fracturax.reporting import document_text
 
 HERE = Path(__file__).parent
+FILM = Path("dicom/hip_radiograph_j2k.dcm")
 
 
 def median_s(work: Callable[[], object], *, runs: int) -> float:
@@ -48,10 +50,42 @@ def median_s(work: Callable[[], object], *, runs: int) -> float:
     return statistics.median(times)
 
 
-def resident_mib() -> float:
-    """Return the resident memory of this process in MiB (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def resident_mb() -> dict[str, float]:
+    """Return the resident memory of this process in MB, 10^6 bytes (Linux)."""
+    status = dict(
+        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+    )
+    return {
+        name: int(status[key].split()[0]) * 1024 / 1e6
+        for name, key in (("highest_mb", "VmHWM"), ("at_the_end_mb", "VmRSS"))
+    }
+
+
+def measure_memory(root: Path, films: int) -> dict[str, dict[str, float]]:
+    """Measure processes that read the folder and the film and do nothing else."""
+    command = [sys.executable, __file__, "--root", str(root), "--films", str(films), "--forms"]
+    return {
+        forms: json.loads(
+            subprocess.run([*command, forms], check=True, stdout=subprocess.PIPE).stdout
+        )
+        for forms in ("json", "html,json,png,csv")
+    }
+
+
+def read_all(root: Path, films: int, forms: list[str]) -> None:
+    """Read the folder of FracAtlas images and the JPEG 2000 film in this process."""
+    paths = [*chosen_films(root / "fracatlas" / "images", films), root / FILM]
+    studies = [files for path in paths for files in find_studies(path)]
+    model = fx.load("xray", threads=1)
+    with tempfile.TemporaryDirectory() as out:
+        for _ in read_to_folder(studies, model, out=Path(out), forms=forms):
+            pass
+
+
+def chosen_films(root: Path, films: int) -> list[Path]:
+    """Choose FracAtlas images, evenly spread over the release."""
+    every = [path for path in sorted(root.rglob("IMG*.jpg")) if path.stat().st_size]
+    return every[:: max(1, len(every) // films)][:films]
 
 
 def measure_film(path: Path) -> dict[str, float]:
@@ -101,9 +135,8 @@ def measure_network(path: Path) -> dict[str, float]:
 
 
 def measure_folder(root: Path, films: int) -> dict[str, float]:
-    """Measure a folder of FracAtlas images, evenly spread over the release."""
-    every = [path for path in sorted(root.rglob("IMG*.jpg")) if path.stat().st_size]
-    chosen = every[:: max(1, len(every) // films)][:films]
+    """Measure a folder of FracAtlas images."""
+    chosen = chosen_films(root, films)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "films"
         folder.mkdir()
@@ -132,14 +165,19 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the folder of shared data")
     parser.add_argument("--films", type=int, default=300)
     parser.add_argument("--out", type=Path, default=HERE / "reading.json")
+    parser.add_argument("--forms", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    film = options.root / "dicom" / "hip_radiograph_j2k.dcm"
+    if options.forms:
+        read_all(options.root, options.films, options.forms.split(","))
+        print(json.dumps(resident_mb()))
+        return
+    film = options.root / FILM
     result: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "film": measure_film(film),
         "folder": measure_folder(options.root / "fracatlas" / "images", options.films),
     }
-    result["memory"] = {"resident_mib": resident_mib()}
+    result["memory"] = measure_memory(options.root, options.films)
     result["network"] = measure_network(film)
     result["cold"] = measure_cold(film)
     text = json.dumps(result, indent=1) + "\n"

@@ -30,6 +30,12 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", help="Stop early, to try a recipe out.")
     ] = None,
+    split: Annotated[
+        Path | None, typer.Option("--split", help="Passport of a split; else the recipe's folds.")
+    ] = None,
+    clean: Annotated[
+        Path | None, typer.Option("--clean", help="Clean list that fracturax audit --fix wrote.")
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="Folder for the bundle; else in the run's.")
     ] = None,
@@ -47,15 +53,19 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", verb="train") from error
+    from fracturax.datasets.clean_list import read_clean_list
+    from fracturax.datasets.passport import Split
     from fracturax.pipelines.publish import train_bundle
     from fracturax.pipelines.train import train as run_recipe
-    from fracturax.pipelines.train import write_predictions
+    from fracturax.pipelines.train import predict_out_of_fold
     from fracturax.training.recipe import load_recipe
 
     parsed = load_recipe(recipe)
     if weights is not None:
         parsed = parsed.with_weights(str(weights.resolve()))
     folder = out / parsed.name
+    passport = None if split is None else Split.read(split)
+    unwanted = () if clean is None else read_clean_list(clean)
     document: dict[str, object] = {"run": str(folder)}
     if fold is None and max_steps is None and parsed.network.name == "xray":
         published = train_bundle(
@@ -65,6 +75,8 @@ def train(
             bundle=bundle,
             results=results,
             version=version,
+            split=passport,
+            unwanted=unwanted,
             progress=progress,
         )
         facts = dict(published.manifest.training)
@@ -78,9 +90,12 @@ def train(
             folds=fold,
             final=False,
             max_steps=max_steps,
+            split=passport,
+            unwanted=unwanted,
             progress=progress,
         )
-        write_predictions(run, folder / "predictions.csv")
+        table = predict_out_of_fold(parsed, run.data, run.folds)
+        table.write_csv(folder / "predictions.csv")
         document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
         document["predictions"] = str(folder / "predictions.csv")
     if as_json:

@@ -1,17 +1,17 @@
-"""Splits that keep patients, copies and neighbours together, and clean cases to split."""
+"""Rules of splits that keep patients, copies and neighbours together."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fracturax.core.case import Case
-from fracturax.core.errors import DataError, LeakageError
-from fracturax.core.provenance import sha256_of_document
+from fracturax.core.errors import DataError
+from fracturax.datasets.passport import LEFT_OUT, Split
 
 
 @dataclass(frozen=True)
@@ -20,31 +20,6 @@ class DroppedCase:
 
     name: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Split:
-    """A seeded partition of cases into folds.
-
-    Args:
-        rule: How it was made, in words.
-        seed: Seed of the partition.
-        fold_of: Fold of each case, by name.
-    """
-
-    rule: str
-    seed: int
-    fold_of: dict[str, int]
-
-    @property
-    def folds(self) -> int:
-        """Number of folds."""
-        return 1 + max(self.fold_of.values())
-
-    def as_document(self) -> dict[str, object]:
-        """Return the split as JSON-able data with its own hash."""
-        body = {"rule": self.rule, "seed": self.seed, "fold_of": self.fold_of}
-        return {**body, "sha256": sha256_of_document(body)}
 
 
 def join_groups(keys: Sequence[Hashable], pairs: Iterable[tuple[int, int]]) -> list[int]:
@@ -106,41 +81,139 @@ def drop_copies(
 def group_folds(cases: Sequence[Case], groups: Sequence[int], *, folds: int, seed: int) -> Split:
     """Partition cases into folds so that no group is torn, balanced by label and region.
 
-    Groups are placed largest first, in seeded order, each into the fold that lacks most of what
-    the group holds (greedy balancing of the label-by-region counts).
-
     Raises:
         DataError: If there are fewer groups than folds.
+    """
+    return Split(
+        rule=f"{folds} folds by patient_key and copies, balanced by label and region",
+        seed=seed,
+        fold_of=_place(cases, groups, [1 / folds] * folds, seed),
+    )
+
+
+def repeated_folds(
+    cases: Sequence[Case], groups: Sequence[int], *, folds: int, repeats: int, seed: int
+) -> tuple[Split, ...]:
+    """Partition cases several times, each time with the next seed."""
+    return tuple(
+        group_folds(cases, groups, folds=folds, seed=seed + repeat) for repeat in range(repeats)
+    )
+
+
+def group_shares(
+    cases: Sequence[Case], groups: Sequence[int], *, shares: Mapping[str, float], seed: int
+) -> Split:
+    """Partition cases into named parts of unequal size, such as train, valid and test.
+
+    Args:
+        cases: The cases.
+        groups: Number of each case's group; no group is torn.
+        shares: Name and share of each part; they sum to 1.
+        seed: Seed of the order in which groups are placed.
+
+    Raises:
+        DataError: If the shares do not sum to 1, or there are fewer groups than parts.
+    """
+    if min(shares.values(), default=0.0) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+        raise DataError("shares are positive and sum to 1", got=str(dict(shares)))
+    words = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    return Split(
+        rule=f"shares by patient_key and copies, balanced by label and region: {words}",
+        seed=seed,
+        fold_of=_place(cases, groups, list(shares.values()), seed),
+        parts=tuple(shares),
+    )
+
+
+def hold_out_group(cases: Sequence[Case], groups: Sequence[int], *, held_out: str) -> Split:
+    """Test on one hospital, device or acquisition group, train on the others.
+
+    What is tied to a film of the group that is held out (a copy, the same patient) can be on
+    neither side: it is left out.
+
+    Raises:
+        DataError: If no case, or each, is of that group.
+    """
+    known = sorted({case.group for case in cases if case.group is not None})
+    if held_out not in known:
+        raise DataError(
+            "no case is of the group to hold out",
+            got=repr(held_out),
+            cure=f"known: {', '.join(known) or 'none, the data set names no groups'}",
+        )
+    return _test_against_rest(
+        cases, groups, [case.group == held_out for case in cases], f"group {held_out!r} held out"
+    )
+
+
+def split_by_date(cases: Sequence[Case], groups: Sequence[int], *, first_test_day: str) -> Split:
+    """Train on what was taken before a day, test on what was taken from it on.
+
+    The earlier films of patients who came again are left out.
+
+    Raises:
+        DataError: If a case has no date, or all lie on one side.
+    """
+    undated = [case.name for case in cases if case.date is None]
+    if undated:
+        raise DataError(
+            "a split by date needs the date of every case",
+            got=f"{len(undated)} without, such as {undated[0]}",
+        )
+    later = [(case.date or "") >= first_test_day for case in cases]
+    return _test_against_rest(cases, groups, later, f"tested from {first_test_day} on")
+
+
+def _test_against_rest(
+    cases: Sequence[Case], groups: Sequence[int], is_test: Sequence[bool], rule: str
+) -> Split:
+    if all(is_test) or not any(is_test):
+        raise DataError("both sides of a split need cases", got=rule)
+    tied = {group for group, test in zip(groups, is_test, strict=True) if test}
+    places = [
+        1 if test else 2 if group in tied else 0
+        for group, test in zip(groups, is_test, strict=True)
+    ]
+    parts = ("train", "test", LEFT_OUT)[: 1 + max(places)]
+    if 0 not in places:
+        raise DataError("nothing is left to train on", got=rule)
+    fold_of = dict(zip((case.name for case in cases), places, strict=True))
+    return Split(rule=rule, seed=0, fold_of=dict(sorted(fold_of.items())), parts=parts)
+
+
+def _place(
+    cases: Sequence[Case], groups: Sequence[int], shares: Sequence[float], seed: int
+) -> dict[str, int]:
+    """Place whole groups into parts of given shares.
+
+    Groups are placed largest first, in seeded order, each into the part that lacks most of what
+    the group holds (greedy balancing of the label-by-region counts).
     """
     strata = [(case.reference.fracture, case.reference.regions) for case in cases]
     column = {stratum: index for index, stratum in enumerate(sorted(set(strata)))}
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    if len(members) < folds:
-        raise DataError(f"{folds} folds need {folds} groups", got=str(len(members)))
+    if len(members) < len(shares):
+        raise DataError(f"{len(shares)} parts need {len(shares)} groups", got=str(len(members)))
     counts = {group: np.zeros(len(column)) for group in members}
     for group, indices in members.items():
         for index in indices:
             counts[group][column[strata[index]]] += 1
     total = np.sum(list(counts.values()), axis=0)
     order = np.random.default_rng(seed).permutation(sorted(members))
-    placed = np.zeros((folds, len(column)))
+    placed = np.zeros((len(shares), len(column)))
+    weight = np.array(shares) * len(shares)
     fold_of: dict[str, int] = {}
     for group in sorted(order.tolist(), key=lambda group: -counts[group].sum()):
         # Relative counts: a rare stratum weighs as much as a common one.
         after = (placed + counts[group]) / np.maximum(total, 1)
         before = placed / np.maximum(total, 1)
-        cost = (after**2 - before**2).sum(axis=1)
+        cost = (after**2 - before**2).sum(axis=1) / weight
         fold = int(cost.argmin())
         placed[fold] += counts[group]
         fold_of.update({cases[index].name: fold for index in members[group]})
-    names = sorted(fold_of)
-    return Split(
-        rule=f"{folds} folds by patient_key and copies, balanced by label and region",
-        seed=seed,
-        fold_of={name: fold_of[name] for name in names},
-    )
+    return {name: fold_of[name] for name in sorted(fold_of)}
 
 
 def regroup(cases: Sequence[Case], groups: Sequence[int]) -> tuple[Case, ...]:
@@ -149,20 +222,3 @@ def regroup(cases: Sequence[Case], groups: Sequence[int]) -> tuple[Case, ...]:
         replace(case, patient_key=hashlib.sha256(f"group {group}".encode()).hexdigest()[:12])
         for case, group in zip(cases, groups, strict=True)
     )
-
-
-def check_no_leak(split: Split, groups: dict[str, int]) -> None:
-    """Refuse a split that tears a group apart.
-
-    Raises:
-        LeakageError: Naming two cases of one group on two sides.
-    """
-    seen: dict[int, str] = {}
-    for name, fold in split.fold_of.items():
-        other = seen.setdefault(groups[name], name)
-        if split.fold_of[other] != fold:
-            raise LeakageError(
-                "films that belong together stand in two folds",
-                got=f"{other} in {split.fold_of[other]}, {name} in {fold}",
-                cure="split by the joined groups",
-            )

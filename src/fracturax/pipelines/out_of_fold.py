@@ -23,7 +23,7 @@ from fracturax.evaluation import (
 from fracturax.models.bundle import Calibration, Manifest
 from fracturax.models.runtime import RawAnswer, XrayPredictor, box_probabilities
 from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
-from fracturax.pipelines.train import only_film
+from fracturax.pipelines.prepare import only_film
 
 SENSITIVITY, SPECIFICITY = 0.90, 0.95
 """What the two operating points of an image are chosen for."""

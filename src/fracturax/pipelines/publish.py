@@ -22,7 +22,9 @@ from fracturax.core.case import Case
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document, software_version
+from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmRegister
+from fracturax.datasets.splits import DroppedCase
 from fracturax.evaluation import delong_test
 from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
@@ -37,7 +39,8 @@ from fracturax.pipelines.out_of_fold import (
     judge_across_folds,
     read_out_of_fold,
 )
-from fracturax.pipelines.train import TrainingRun, only_film, train
+from fracturax.pipelines.prepare import only_film
+from fracturax.pipelines.train import TrainingRun, train
 from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
@@ -101,6 +104,8 @@ def train_bundle(
     bundle: Path | None = None,
     results: Path | None = None,
     version: str = "0",
+    split: Split | None = None,
+    unwanted: Sequence[DroppedCase] = (),
     progress: Progress = silent,
 ) -> Bundle:
     """Train a recipe on a data set, cross-validated, and publish it: `train`, then `publish`.
@@ -112,10 +117,14 @@ def train_bundle(
         bundle: Folder for the bundle; else in the run's.
         results: Folder for the results; else in the run's.
         version: Version of the bundle.
+        split: A split made before; else the recipe's.
+        unwanted: Cases that an audit, or a person, struck off.
         progress: Where to tell how far the work is.
     """
     folder = out / recipe.name
-    run = train(recipe, root=root, out=folder, progress=progress)
+    run = train(
+        recipe, root=root, out=folder, split=split, unwanted=unwanted, progress=progress
+    )
     return publish(
         run,
         bundle=bundle or folder / "bundle",
@@ -228,7 +237,7 @@ def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
         ("folds", str(run.recipe.data.folds)),
         ("seed", str(run.recipe.seed)),
         ("recipe_sha256", sha256_of_document(dataclasses.asdict(run.recipe))),
-        ("split_sha256", str(run.data.split.as_document()["sha256"])),
+        ("split_sha256", run.data.split.sha256),
         ("software", software_version()),
     )
 
@@ -238,7 +247,7 @@ def _write_results(
 ) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     judged[precision].table.write_csv(folder / "out_of_fold.csv")
-    _write_json(folder / "split.json", run.data.split.as_document())
+    run.data.split.write(folder / "split.json")
     _write_json(folder / "dropped.json", [dataclasses.asdict(one) for one in run.data.dropped])
     document: dict[str, Any] = {
         "recipe": dataclasses.asdict(run.recipe),

@@ -5,30 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fracturax.core.case import Case
-from fracturax.core.errors import ConfigError, ImageError, LeakageError
+from fracturax.core.errors import ConfigError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import open_dataset
-from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmTrace, trace
-from fracturax.datasets.splits import (
-    DroppedCase,
-    Split,
-    check_no_leak,
-    drop_copies,
-    group_folds,
-    join_groups,
-    regroup,
-)
+from fracturax.datasets.splits import DroppedCase, group_folds
 from fracturax.evaluation import PredictionTable
+from fracturax.pipelines.prepare import hashes_of, prepare
 from fracturax.training.batches import StoredFilm, store_film
 from fracturax.training.curves import draw_curves
 from fracturax.training.engine import Trained, find_candidates, predict_films, train_network
@@ -73,6 +66,8 @@ def train(
     folds: Sequence[int] | None = None,
     final: bool = True,
     max_steps: int | None = None,
+    split: Split | None = None,
+    unwanted: Sequence[DroppedCase] = (),
     progress: Progress = silent,
 ) -> TrainingRun:
     """Cross-validate a recipe, then train on all; a stopped run goes on where it was.
@@ -84,22 +79,31 @@ def train(
         folds: Which folds to train; all by default.
         final: Whether to train on all films afterwards.
         max_steps: Stop each training after so many steps, to try a recipe out.
+        split: A split made before; else the recipe's.
+        unwanted: Cases that an audit, or a person, struck off.
         progress: Where to tell how far the work is.
 
     Raises:
         DataError: If the data set cannot be read or is too small for the folds.
         ConfigError: If `out` holds the run of another recipe.
     """
-    data = prepare_training_data(recipe, root=root, progress=progress)
+    data = prepare_training_data(
+        recipe, root=root, split=split, unwanted=unwanted, progress=progress
+    )
     out.mkdir(parents=True, exist_ok=True)
     _keep_split(out / "split.json", data.split)
     _write_json(out / "dropped.json", [dataclasses.asdict(case) for case in data.dropped])
-    chosen = range(recipe.data.folds) if folds is None else folds
-    if not set(chosen) <= set(range(recipe.data.folds)):
-        raise ConfigError("there is no such fold", got=f"{chosen} of {recipe.data.folds}")
-    trained = {
-        fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in chosen
-    }
+    known = data.split.test_parts
+    if data.split.parts and final:
+        raise ConfigError(
+            "a bundle is calibrated on the folds of a cross-validation",
+            got=f"a split into {', '.join(data.split.parts)}",
+            cure="give a split made with --folds; or name the part to test on with --fold",
+        )
+    chosen = known if folds is None else folds
+    if not set(chosen) <= set(known):
+        raise ConfigError("there is no such fold", got=f"{list(chosen)}, not of {list(known)}")
+    trained = cross_validate(recipe, data, out=out, folds=chosen, max_steps=max_steps)
     closer = {
         fold: _train_closer(recipe, data, one, fold, out / f"fold-{fold}", max_steps)
         for fold, one in trained.items()
@@ -116,74 +120,82 @@ def train(
 
 def _keep_split(path: Path, split: Split) -> None:
     """Write the split of a run, or make sure that a run goes on with the split it began with."""
-    document = split.as_document()
-    if path.is_file() and json.loads(path.read_bytes())["sha256"] != document["sha256"]:
+    if path.is_file() and Split.read(path).sha256 != split.sha256:
         raise LeakageError(
             "the data or the split changed since this run began",
             got=f"another hash in {path.name}",
             cure="give another --out, or delete the folder to train anew",
         )
-    _write_json(path, document)
+    split.write(path)
 
 
 def prepare_training_data(
-    recipe: Recipe, *, root: Path, progress: Progress = silent
+    recipe: Recipe,
+    *,
+    root: Path,
+    split: Split | None = None,
+    unwanted: Sequence[DroppedCase] = (),
+    progress: Progress = silent,
 ) -> TrainingData:
-    """Read all films once, drop what is defective or a copy, and split what is left."""
-    cases = open_dataset(recipe.data.dataset, root=root)
-    readable: list[Case] = []
-    films: list[StoredFilm] = []
-    prints: list[Fingerprint] = []
-    traces: list[FilmTrace] = []
-    dropped: list[DroppedCase] = []
-    detail = recipe.closer.window.detail if recipe.closer is not None else 1.0
-    for case in progress(cases, "reading films"):
-        try:
-            film = only_film(case)
-        except ImageError as error:
-            dropped.append(DroppedCase(case.name, str(error)))
-            continue
-        readable.append(case)
-        films.append(store_film(case.name, film, case.reference, recipe.plan, detail=detail))
-        prints.append(fingerprint(film))
-        traces.append(trace(film.pixels))
-    pairs = copy_pairs(prints)
-    # Groups are joined before copies go: a copy dropped still ties its neighbours together.
-    groups = join_groups([case.patient_key for case in readable], pairs)
-    readable = list(regroup(readable, groups))
-    kept, copies = drop_copies(readable, pairs)
-    chosen = tuple(readable[index] for index in kept)
-    split = group_folds(
-        chosen, [groups[index] for index in kept], folds=recipe.data.folds, seed=recipe.seed
-    )
-    check_no_leak(split, {readable[index].name: groups[index] for index in kept})
-    return TrainingData(
-        cases=chosen,
-        films=tuple(films[index] for index in kept),
-        split=split,
-        dropped=tuple(sorted([*dropped, *copies], key=lambda case: case.name)),
-        traces=tuple(traces[index] for index in kept),
-    )
+    """Read all films once, drop what is defective or a copy, and split what is left.
 
-
-def only_film(case: Case) -> Radiograph:
-    """Open a case of one film.
+    Args:
+        recipe: Which data set, and how it is split unless `split` is given.
+        root: Folder of the data set.
+        split: A split made before, with its passport.
+        unwanted: Cases that an audit, or a person, struck off.
+        progress: Where to tell how far the work is.
 
     Raises:
-        ImageError: If it cannot be read or holds another number of films.
+        DataError: If the split is of other films.
+        LeakageError: If it tears films apart that belong together.
     """
-    study = case.open()
-    if study.unreadable:
-        raise ImageError(study.unreadable[0].reason)
-    if len(study.radiographs) != 1:
-        raise ImageError("a training case is one film", got=f"{len(study.radiographs)} films")
-    return study.radiographs[0]
+    detail = recipe.closer.window.detail if recipe.closer is not None else 1.0
+
+    def keep(case: Case, film: Radiograph) -> tuple[StoredFilm, FilmTrace]:
+        stored = store_film(case.name, film, case.reference, recipe.plan, detail=detail)
+        return stored, trace(film.pixels)
+
+    prepared = prepare(
+        open_dataset(recipe.data.dataset, root=root), keep=keep, unwanted=unwanted, progress=progress
+    )
+    if split is None:
+        split = replace(
+            group_folds(
+                prepared.cases, prepared.groups, folds=recipe.data.folds, seed=recipe.seed
+            ),
+            hashes=hashes_of(prepared.cases),
+        )
+    prepared.check(split)
+    return TrainingData(
+        cases=prepared.cases,
+        films=tuple(film for film, _ in prepared.kept),
+        split=split,
+        dropped=prepared.dropped,
+        traces=tuple(one for _, one in prepared.kept),
+    )
+
+
+def cross_validate(
+    recipe: Recipe,
+    data: TrainingData,
+    *,
+    out: Path,
+    folds: Sequence[int],
+    max_steps: int | None = None,
+) -> dict[int, Trained]:
+    """Train a network for each of some folds, on the films that are not in it."""
+    return {
+        fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in folds
+    }
 
 
 def _train_fold(
     recipe: Recipe, data: TrainingData, fold: int, folder: Path, max_steps: int | None
 ) -> Trained:
-    inside = [index for index, case in enumerate(data.cases) if _fold(data, case) != fold]
+    inside = [
+        index for index, case in enumerate(data.cases) if data.split.trains(case.name, fold)
+    ]
     inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
     films = [data.films[index] for index in inside if data.cases[index].patient_key not in inner]
     watched = [data.films[index] for index in inside if data.cases[index].patient_key in inner]
@@ -226,7 +238,8 @@ def _train_closer(
     films = [
         film
         for case, film in zip(data.cases, data.films, strict=True)
-        if _fold(data, case) != fold and film.reference.boxes is not None
+        if film.reference.boxes is not None
+        and (fold is None or data.split.trains(case.name, fold))
     ]
     return train_network(
         stage,
@@ -250,19 +263,19 @@ def _inner_part(recipe: Recipe, cases: Sequence[Case], fold: int) -> set[str]:
     return set(generator.permutation(keys)[:count].tolist())
 
 
-def write_predictions(run: TrainingRun, path: Path) -> None:
-    """Write the out-of-fold predictions of a run that makes no bundle, such as a peer's.
+def predict_out_of_fold(
+    recipe: Recipe, data: TrainingData, networks: Mapping[int, Trained]
+) -> PredictionTable:
+    """Predict the films of each fold by the network that never saw them.
 
     The probability is the network's own, not calibrated, averaged with that of the mirror image.
     """
     records = []
-    for fold, trained in run.folds.items():
-        outside = [
-            index for index, case in enumerate(run.data.cases) if _fold(run.data, case) == fold
-        ]
-        logits = predict_films(trained.network, [run.data.films[index] for index in outside])
+    for fold, trained in networks.items():
+        outside = [index for index, case in enumerate(data.cases) if _fold(data, case) == fold]
+        logits = predict_films(trained.network, [data.films[index] for index in outside])
         for index, logit in zip(outside, logits, strict=True):
-            case = run.data.cases[index]
+            case = data.cases[index]
             records.append(
                 {
                     "case": case.name,
@@ -272,10 +285,10 @@ def write_predictions(run: TrainingRun, path: Path) -> None:
                     "probability": 1 / (1 + math.exp(-logit)),
                     "status": "fracture" if logit >= 0 else "no_fracture",
                     "fold": fold,
-                    "model": run.recipe.name,
+                    "model": recipe.name,
                 }
             )
-    PredictionTable.from_records(records).write_csv(path)
+    return PredictionTable.from_records(records)
 
 
 def _write_json(path: Path, document: object) -> None:

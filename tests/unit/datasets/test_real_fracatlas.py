@@ -5,8 +5,8 @@ import pytest
 from fracturax.core.errors import ImageError
 from fracturax.datasets import open_dataset
 from fracturax.datasets.fingerprints import copy_pairs, fingerprint
+from fracturax.datasets.passport import check_no_leak
 from fracturax.datasets.splits import (
-    check_no_leak,
     drop_copies,
     group_folds,
     join_groups,

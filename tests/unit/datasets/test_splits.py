@@ -1,19 +1,23 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Polygon, Reference
-from fracturax.core.errors import DataError, LeakageError
+from fracturax.core.errors import DataError
 from fracturax.core.study import Study
+from fracturax.datasets.passport import check_no_leak
 from fracturax.datasets.splits import (
-    Split,
-    check_no_leak,
     drop_copies,
     group_folds,
+    group_shares,
+    hold_out_group,
     join_groups,
     regroup,
+    repeated_folds,
+    split_by_date,
 )
 
 
@@ -111,15 +115,53 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another() -> None:
 
 
 def test_more_folds_than_groups_are_refused() -> None:
-    with pytest.raises(DataError, match="3 folds need 3 groups; got 2"):
+    with pytest.raises(DataError, match="3 parts need 3 groups; got 2"):
         group_folds([_case("a"), _case("b")], [0, 1], folds=3, seed=0)
 
 
-def test_a_torn_group_is_a_leak() -> None:
-    split = Split("by hand", 0, {"a": 0, "b": 1, "c": 0})
-    check_no_leak(split, {"a": 0, "b": 1, "c": 0})
-    with pytest.raises(LeakageError, match="a in 0, b in 1"):
-        check_no_leak(split, {"a": 0, "b": 0, "c": 1})
+def test_shares_are_kept_and_named() -> None:
+    cases, groups = _many(600)
+    split = group_shares(
+        cases, groups, shares={"train": 0.7, "valid": 0.1, "test": 0.2}, seed=4
+    )
+    sizes = Counter(split.part(case.name) for case in cases)
+    for name, share in (("train", 0.7), ("valid", 0.1), ("test", 0.2)):
+        assert abs(sizes[name] / 600 - share) < 0.03
+    check_no_leak(split, {case.name: group for case, group in zip(cases, groups, strict=True)})
+    with pytest.raises(DataError, match="sum to 1"):
+        group_shares(cases, groups, shares={"train": 0.7, "test": 0.7}, seed=0)
+
+
+def test_repeats_differ_and_each_is_its_seed_s() -> None:
+    cases, groups = _many(200)
+    repeats = repeated_folds(cases, groups, folds=3, repeats=3, seed=5)
+    assert len({split.sha256 for split in repeats}) == 3
+    assert repeats[2] == group_folds(cases, groups, folds=3, seed=7)
+
+
+def test_what_is_tied_to_a_held_out_group_is_on_neither_side() -> None:
+    cases = [
+        replace(_case(name), group=group)
+        for name, group in [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y"), ("e", None)]
+    ]
+    split = hold_out_group(cases, [0, 1, 1, 2, 3], held_out="y")
+    parts = {name: split.part(name) for name in "abcde"}
+    assert parts == {"a": "train", "b": "left out", "c": "test", "d": "test", "e": "train"}
+    with pytest.raises(DataError, match="known: x, y"):
+        hold_out_group(cases, [0, 1, 1, 2, 3], held_out="z")
+
+
+def test_earlier_films_of_those_who_came_again_are_left_out() -> None:
+    days = ["2020-01-01", "2020-06-01", "2021-01-01", "2021-01-02"]
+    cases = [
+        replace(_case(name), date=day) for name, day in zip("abcd", days, strict=True)
+    ]
+    split = split_by_date(cases, [0, 1, 1, 2], first_test_day="2021-01-01")
+    assert [split.part(name) for name in "abcd"] == ["train", "left out", "test", "test"]
+    with pytest.raises(DataError, match="both sides"):
+        split_by_date(cases, [0, 1, 1, 2], first_test_day="2030-01-01")
+    with pytest.raises(DataError, match="date of every case"):
+        split_by_date([_case("a"), *cases], [9, 0, 1, 1, 2], first_test_day="2021-01-01")
 
 
 def test_joined_cases_share_a_key_that_does_not_name_their_group() -> None:
