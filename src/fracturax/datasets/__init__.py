@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fracturax.core.case import Case
 from fracturax.datasets.recognize import recognize
-from fracturax.datasets.registry import DATASETS, DatasetEntry, Release
+from fracturax.datasets.registry import DATASETS, Copy, DatasetEntry, Release
 
 AUTO = "auto"
 """In place of a name: the data set whose layout the folder has."""
@@ -54,6 +54,7 @@ def dataset_at(root: Path, *, name: str = AUTO) -> str:
 __all__ = [
     "AUTO",
     "DATASETS",
+    "Copy",
     "DatasetEntry",
     "Release",
     "dataset_at",

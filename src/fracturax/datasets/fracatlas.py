@@ -16,6 +16,7 @@ from fracturax.core.errors import DataError
 from fracturax.core.geometry import Box
 from fracturax.datasets.coco import box_of, polygon_of
 from fracturax.datasets.files import open_film, read_json, read_text
+from fracturax.datasets.registry import Copy
 from fracturax.datasets.words import no_such_split
 
 _ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
@@ -74,6 +75,24 @@ def is_fracatlas(root: Path) -> bool:
     """Whether a folder is laid out as the release is."""
     return (root / "dataset.csv").is_file() and all(
         (root / "images" / folder).is_dir() for folder in ("Fractured", "Non_fractured")
+    )
+
+
+def check_copy(root: Path) -> Copy:
+    """Return how many films a copy of the release lists, and which files it lacks.
+
+    Raises:
+        DataError: If the folder is no copy of the release.
+    """
+    rows = _read_table(root / "dataset.csv")
+    films = [_place(row) for row in rows]
+    needed = [*films, _ANNOTATIONS]
+    lists = [_SPLITS / f"{split}.csv" for split in ("train", "valid", "test")]
+    missing = [path for path in (*needed, *lists) if not (root / path).is_file()]
+    return Copy(
+        films=len(rows),
+        missing=tuple(path.as_posix() for path in missing),
+        is_usable=not set(missing) & set(needed),
     )
 
 
@@ -140,13 +159,17 @@ def _number(image_id: str) -> int:
     return int(digits)
 
 
-def _film_path(root: Path, row: Mapping[str, str]) -> Path:
+def _place(row: Mapping[str, str]) -> Path:
     folder = "Fractured" if row["fractured"] == "1" else "Non_fractured"
-    path = root / "images" / folder / Path(row["image_id"]).name
+    return Path("images") / folder / Path(row["image_id"]).name
+
+
+def _film_path(root: Path, row: Mapping[str, str]) -> Path:
+    path = root / _place(row)
     if not path.is_file():
         raise DataError(
             "dataset.csv names an image that is not there",
-            got=f"images/{folder}/{row['image_id']}",
+            got=_place(row).as_posix(),
             cure="unpack the release again",
         )
     return path

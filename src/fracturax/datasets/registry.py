@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,7 @@ class Release:
         md5: Its MD5, which figshare states too.
         sha256: Its SHA-256.
         films: Number of films its table lists.
+        check: What says which files a copy lacks, `Callable[[Path], Copy]`.
     """
 
     article: int
@@ -38,6 +40,22 @@ class Release:
     md5: str
     sha256: str
     films: int
+    check: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of a release at hand.
+
+    Args:
+        films: Number of films its table lists.
+        missing: Files that its tables or the release name and that are not there, by their path.
+        is_usable: Whether it can be opened without them.
+    """
+
+    films: int
+    missing: tuple[str, ...]
+    is_usable: bool
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,24 @@ class DatasetEntry:
 
     def fits(self, root: Path) -> bool:
         """Whether a folder has its layout."""
-        module, _, attribute = self.recognition.partition(":")
-        return bool(getattr(import_module(module), attribute)(root))
+        return bool(_load(self.recognition)(root))
+
+    def check(self, root: Path) -> Copy:
+        """Return what a copy of the release holds and lacks.
+
+        Raises:
+            DataError: If the folder is no copy of it.
+        """
+        assert self.release is not None, "only a release has copies"
+        copy = _load(self.release.check)(root)
+        assert isinstance(copy, Copy)
+        return copy
+
+
+def _load(code: str) -> Callable[[Path], object]:
+    module, _, attribute = code.partition(":")
+    found: Callable[[Path], object] = getattr(import_module(module), attribute)
+    return found
 
 
 DATASETS = Registry(
@@ -105,6 +139,7 @@ DATASETS = Registry(
                 md5="fe9da2c7c285915ebee69dfdab8fd396",
                 sha256="b67ec2d290a022b3dcf47f78e9a37f7edcc80592c0571f439355bf00bd9f0e23",
                 films=4083,
+                check="fracturax.datasets.fracatlas:check_copy",
             ),
         ),
         DatasetEntry(
