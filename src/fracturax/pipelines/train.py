@@ -16,7 +16,7 @@ from fracturax.core.case import Case
 from fracturax.core.errors import ConfigError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
-from fracturax.datasets import open_dataset
+from fracturax.datasets import dataset_at, open_dataset
 from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmTrace, trace
 from fracturax.datasets.splits import DroppedCase, group_folds
@@ -87,6 +87,7 @@ def train(
         DataError: If the data set cannot be read or is too small for the folds.
         ConfigError: If `out` holds the run of another recipe.
     """
+    recipe = _with_known_dataset(recipe, root)
     data = prepare_training_data(
         recipe, root=root, split=split, unwanted=unwanted, progress=progress
     )
@@ -116,6 +117,12 @@ def train(
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
     return TrainingRun(recipe, data, trained, last, out, closer, closer_last)
+
+
+def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
+    """Write the name of the recognized data set in place of `auto`: the card will say it."""
+    name = dataset_at(root, name=recipe.data.dataset)
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, dataset=name))
 
 
 def _keep_split(path: Path, split: Split) -> None:
