@@ -52,9 +52,7 @@ def median_s(work: Callable[[], object], *, runs: int) -> float:
 
 def resident_mb() -> dict[str, float]:
     """Return the resident memory of this process in MB, 10^6 bytes (Linux)."""
-    status = dict(
-        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
-    )
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {
         name: int(status[key].split()[0]) * 1024 / 1e6
         for name, key in (("highest_mb", "VmHWM"), ("at_the_end_mb", "VmRSS"))

@@ -56,8 +56,8 @@ def train(
     from fracturax.datasets.clean_list import read_clean_list
     from fracturax.datasets.passport import Split
     from fracturax.pipelines.publish import train_bundle
-    from fracturax.pipelines.train import train as run_recipe
     from fracturax.pipelines.train import predict_out_of_fold
+    from fracturax.pipelines.train import train as run_recipe
     from fracturax.training.recipe import load_recipe
 
     parsed = load_recipe(recipe)

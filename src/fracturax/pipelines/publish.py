@@ -122,9 +122,7 @@ def train_bundle(
         progress: Where to tell how far the work is.
     """
     folder = out / recipe.name
-    run = train(
-        recipe, root=root, out=folder, split=split, unwanted=unwanted, progress=progress
-    )
+    run = train(recipe, root=root, out=folder, split=split, unwanted=unwanted, progress=progress)
     return publish(
         run,
         bundle=bundle or folder / "bundle",

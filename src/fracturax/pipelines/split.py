@@ -91,7 +91,5 @@ def _by_rule(prepared: Prepared[None], rule: SplitRule) -> tuple[Split, ...]:
         return (group_shares(cases, groups, shares=rule.shares, seed=rule.seed),)
     assert rule.folds is not None, "a rule that is none of the others goes by folds"
     if rule.repeats > 1:
-        return repeated_folds(
-            cases, groups, folds=rule.folds, repeats=rule.repeats, seed=rule.seed
-        )
+        return repeated_folds(cases, groups, folds=rule.folds, repeats=rule.repeats, seed=rule.seed)
     return (group_folds(cases, groups, folds=rule.folds, seed=rule.seed),)

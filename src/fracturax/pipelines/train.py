@@ -164,13 +164,14 @@ def prepare_training_data(
         return stored, trace(film.pixels)
 
     prepared = prepare(
-        open_dataset(recipe.data.dataset, root=root), keep=keep, unwanted=unwanted, progress=progress
+        open_dataset(recipe.data.dataset, root=root),
+        keep=keep,
+        unwanted=unwanted,
+        progress=progress,
     )
     if split is None:
         split = replace(
-            group_folds(
-                prepared.cases, prepared.groups, folds=recipe.data.folds, seed=recipe.seed
-            ),
+            group_folds(prepared.cases, prepared.groups, folds=recipe.data.folds, seed=recipe.seed),
             hashes=hashes_of(prepared.cases),
         )
     prepared.check(split)
@@ -200,9 +201,7 @@ def cross_validate(
 def _train_fold(
     recipe: Recipe, data: TrainingData, fold: int, folder: Path, max_steps: int | None
 ) -> Trained:
-    inside = [
-        index for index, case in enumerate(data.cases) if data.split.trains(case.name, fold)
-    ]
+    inside = [index for index, case in enumerate(data.cases) if data.split.trains(case.name, fold)]
     inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
     films = [data.films[index] for index in inside if data.cases[index].patient_key not in inner]
     watched = [data.films[index] for index in inside if data.cases[index].patient_key in inner]
@@ -245,8 +244,7 @@ def _train_closer(
     films = [
         film
         for case, film in zip(data.cases, data.films, strict=True)
-        if film.reference.boxes is not None
-        and (fold is None or data.split.trains(case.name, fold))
+        if film.reference.boxes is not None and (fold is None or data.split.trains(case.name, fold))
     ]
     return train_network(
         stage,

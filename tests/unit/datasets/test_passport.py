@@ -23,7 +23,7 @@ def test_a_passport_travels_byte_for_byte(tmp_path: Path) -> None:
 
 def test_the_hash_is_known() -> None:
     # Written down: another machine, or another version, has to come to the same.
-    assert SPLIT.sha256 == "HASH"
+    assert SPLIT.sha256 == "76d12313953160735b6a0cfdc766d1ce12009a9c42a381986e841f874e4737b8"
 
 
 def test_the_hash_covers_members_rule_seed_and_films() -> None:
@@ -56,7 +56,7 @@ def test_what_is_no_passport_is_said_to_be_none(tmp_path: Path, text: str) -> No
 
 
 def test_a_missing_passport_is_an_error_without_a_path(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such passport; got none.json"):
+    with pytest.raises(DataError, match="no such passport"):
         Split.read(tmp_path / "none.json")
 
 

@@ -121,9 +121,7 @@ def test_more_folds_than_groups_are_refused() -> None:
 
 def test_shares_are_kept_and_named() -> None:
     cases, groups = _many(600)
-    split = group_shares(
-        cases, groups, shares={"train": 0.7, "valid": 0.1, "test": 0.2}, seed=4
-    )
+    split = group_shares(cases, groups, shares={"train": 0.7, "valid": 0.1, "test": 0.2}, seed=4)
     sizes = Counter(split.part(case.name) for case in cases)
     for name, share in (("train", 0.7), ("valid", 0.1), ("test", 0.2)):
         assert abs(sizes[name] / 600 - share) < 0.03
@@ -153,9 +151,7 @@ def test_what_is_tied_to_a_held_out_group_is_on_neither_side() -> None:
 
 def test_earlier_films_of_those_who_came_again_are_left_out() -> None:
     days = ["2020-01-01", "2020-06-01", "2021-01-01", "2021-01-02"]
-    cases = [
-        replace(_case(name), date=day) for name, day in zip("abcd", days, strict=True)
-    ]
+    cases = [replace(_case(name), date=day) for name, day in zip("abcd", days, strict=True)]
     split = split_by_date(cases, [0, 1, 1, 2], first_test_day="2021-01-01")
     assert [split.part(name) for name in "abcd"] == ["train", "left out", "test", "test"]
     with pytest.raises(DataError, match="both sides"):
