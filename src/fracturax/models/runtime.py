@@ -277,10 +277,11 @@ def _open_session(graph: bytes, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Warm threads that spin would starve the decoders of a folder.
+    # Warm threads that spin would starve the decoders of a folder, and the other graph's threads.
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0" if threads == 1 else "1"
     )
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class

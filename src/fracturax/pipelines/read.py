@@ -147,7 +147,7 @@ def in_order(
     rest = iter(items)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         waiting: deque[Future[ResultT]] = deque(
-            pool.submit(work, item) for item in islice(rest, 2 * workers)
+            pool.submit(work, item) for item in islice(rest, workers + 1)
         )
         try:
             while waiting:

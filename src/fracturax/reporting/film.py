@@ -33,14 +33,20 @@ def display_pixels(image: Image) -> npt.NDArray[np.uint8]:
     A volume shows its middle slice; HU through a bone window (centre 400, width 1800 HU), other
     units from the 1st to the 99th percentile.
     """
-    pixels = image.pixels.astype(np.float32)
-    if isinstance(image, Volume):
-        pixels = pixels[pixels.shape[0] // 2]
+    if not isinstance(image, Volume):
+        pixels = image.pixels
+    else:
+        pixels = image.pixels[image.pixels.shape[0] // 2].astype(np.float32)
         low, high = (
             (-500.0, 1300.0) if image.unit == "HU" else map(float, np.percentile(pixels, (1, 99)))
         )
         pixels = (pixels - low) / max(high - low, 1e-6)
-    return np.rint(255 * np.clip(np.nan_to_num(pixels), 0, 1)).astype(np.uint8)
+    # In place: a large film in floats is 30 MB, and several are shown at once.
+    scaled: npt.NDArray[np.float32] = np.nan_to_num(pixels)
+    np.clip(scaled, 0, 1, out=scaled)
+    np.multiply(scaled, 255, out=scaled)
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint8)
 
 
 def shrink(pixels: npt.NDArray[np.uint8], *, longest_px: int) -> npt.NDArray[np.uint8]:
