@@ -16,7 +16,7 @@ HEADS = {
     "write": ["report", "path"],
     "evaluate": ["model", "cases"],
     "train": ["recipe", "root", "out", "version"],
-    "open_dataset": ["name", "root", "split"],
+    "open_dataset": ["name", "root", "split", "salt"],
     "example_study_folder": [],
 }
 
