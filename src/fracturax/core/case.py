@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fracturax.core.anatomy import Region
 from fracturax.core.geometry import Box
@@ -49,12 +50,18 @@ class Case:
         patient_key: Cases that share it are never put on two sides of a split. A salted hash
             where the patient is known, else the group of copies and neighbours.
         open: Reads the study.
+        group: Hospital, device or acquisition group, in the data set's own words; None where
+            unknown.
+        path: The file it is read from, or the folder that holds its files and no other's; None
+            where there is neither.
     """
 
     name: str
     reference: Reference
     patient_key: str
     open: Callable[[], Study]
+    group: str | None = None
+    path: Path | None = None
 
 
 def patient_key(identifier: str, *, salt: str) -> str:

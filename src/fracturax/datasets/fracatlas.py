@@ -16,10 +16,10 @@ from fracturax.core.errors import DataError
 from fracturax.core.geometry import Box
 from fracturax.core.study import Study
 
-_ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
-_SPLITS = Path("Utilities/Fracture Split")
-_VIEWS = ("frontal", "lateral", "oblique")
-_COLUMNS = ("image_id", *REGIONS, "hardware", "fractured", "fracture_count", *_VIEWS)
+ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
+SPLITS = Path("Utilities/Fracture Split")
+VIEWS = ("frontal", "lateral", "oblique")
+COLUMNS = ("image_id", *REGIONS, "hardware", "fractured", "fracture_count", *VIEWS)
 _SMALLEST_NEIGHBOURHOOD = 10
 
 
@@ -41,7 +41,7 @@ def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
         Segmentation of Musculoskeletal Radiographs", Scientific Data 10, 521 (2023).
     """
     rows = _read_table(root / "dataset.csv")
-    outlines = _read_annotations(root / _ANNOTATIONS)
+    outlines = _read_annotations(root / ANNOTATIONS)
     keys = neighbourhoods(
         [(_number(row["image_id"]), tuple(row[region] for region in REGIONS)) for row in rows]
     )
@@ -56,7 +56,7 @@ def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
     ]
     if split == "all":
         return tuple(cases)
-    members = _read_split(root / _SPLITS / f"{split}.csv")
+    members = _read_split(root / SPLITS / f"{split}.csv")
     return tuple(case for case in cases if case.name in members)
 
 
@@ -98,7 +98,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
-            missing = set(_COLUMNS) - set(reader.fieldnames or ())
+            missing = set(COLUMNS) - set(reader.fieldnames or ())
             rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path.name} is no table in UTF-8", got=str(error)) from error
@@ -111,7 +111,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
     if missing:
         raise DataError(f"{path.name} lacks columns", got=f"no {', '.join(sorted(missing))}")
     for line, row in enumerate(rows, start=2):
-        if any(row[column] is None for column in _COLUMNS):
+        if any(row[column] is None for column in COLUMNS):
             raise DataError(f"{path.name} is cut off", got=f"too few values in line {line}")
     return sorted(rows, key=lambda row: _number(row["image_id"]))
 
@@ -156,7 +156,7 @@ def _read_annotations(path: Path) -> dict[str, list[_Outline]]:
         raise DataError(
             "the COCO annotations of FracAtlas cannot be read",
             got=f"{type(error).__name__}: {error}",
-            cure=f"the release has them at {_ANNOTATIONS}",
+            cure=f"the release has them at {ANNOTATIONS}",
         ) from error
     return dict(outlines)
 
@@ -171,7 +171,7 @@ def _reference(row: Mapping[str, str], outlines: list[_Outline] | None) -> Refer
         polygons=tuple(polygon for outline in outlines or () for polygon in outline.polygons),
         regions=tuple(region for region in REGIONS if row[region] == "1"),
         hardware=row["hardware"] == "1",
-        views=tuple(view for view in _VIEWS if row[view] == "1"),
+        views=tuple(view for view in VIEWS if row[view] == "1"),
     )
 
 
