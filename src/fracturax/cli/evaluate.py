@@ -20,10 +20,10 @@ def evaluate(
     subject: Annotated[
         str, typer.Argument(help="A model's name, a bundle's folder, or a table of predictions.")
     ],
-    dataset: Annotated[str, typer.Option("--dataset", help="Name of the data set.")] = "fracatlas",
-    root: Annotated[
-        Path | None, typer.Option("--root", help="Folder of the data set's release.")
-    ] = None,
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="Name of the data set or layout; auto recognizes it.")
+    ] = "fracatlas",
+    root: Annotated[Path | None, typer.Option("--root", help="Folder of the data set.")] = None,
     split: Annotated[str, typer.Option("--split", help="A split the release defines.")] = "all",
     table: Annotated[
         Path | None, typer.Option("--table", help="Write the table of predictions here (CSV).")

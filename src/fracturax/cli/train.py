@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a TOML file.")],
-    root: Annotated[Path, typer.Option("--root", help="Folder of the data set's release.")],
+    root: Annotated[Path, typer.Option("--root", help="Folder of the data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the run.")] = Path("runs"),
     weights: Annotated[
         Path | None,

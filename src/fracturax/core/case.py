@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fracturax.core.anatomy import Region
@@ -44,6 +44,8 @@ class Reference:
 class Case:
     """A study with its reference; the pixels are read when they are asked for.
 
+    Two cases are equal if all is equal that is known of them; how they are opened is not compared.
+
     Args:
         name: Names the case within its data set.
         reference: The truth.
@@ -51,7 +53,11 @@ class Case:
             where the patient is known, else the group of copies and neighbours.
         open: Reads the study.
         group: Hospital, device or acquisition group, in the data set's own words; None where
-            unknown.
+            unknown. A split that holds out a group goes by it.
+        date: Day of the examination as `YYYY-MM-DD`; None where unknown. A temporal split goes by
+            it. Never written or logged.
+        split: The part the data set itself puts it in (`train`, `valid`, `test` or its own word);
+            None where it says none.
         path: The file it is read from, or the folder that holds its files and no other's; None
             where there is neither.
     """
@@ -59,8 +65,10 @@ class Case:
     name: str
     reference: Reference
     patient_key: str
-    open: Callable[[], Study]
+    open: Callable[[], Study] = field(compare=False, repr=False)
     group: str | None = None
+    date: str | None = field(default=None, repr=False)
+    split: str | None = None
     path: Path | None = None
 
 

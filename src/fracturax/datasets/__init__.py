@@ -1,74 +1,58 @@
-"""Public data sets: one file and one registry line each; copies, groups and splits."""
+"""Data sets: public releases and the layouts of one's own data; copies, groups and splits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fracturax.core.case import Case
-from fracturax.core.registry import Registry
+from fracturax.datasets.recognize import recognize
+from fracturax.datasets.registry import DATASETS, Copy, DatasetEntry, Release
 
 if TYPE_CHECKING:
     from fracturax.datasets.survey import Survey
 
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """A public data set by name.
-
-    Args:
-        name: What `open_dataset` and recipes call it.
-        code: Loader, `Callable[[Path], tuple[Case, ...]]`.
-        paper: How to cite it.
-        licence: Under which its images may be used.
-        source: Where the release is found.
-        survey: Surveyor for the audit, `Callable[[Path], Survey]`: it notes what the loader
-            refuses. Where there is none the audit asks the loader.
-    """
-
-    name: str
-    code: str
-    paper: str
-    licence: str
-    source: str
-    survey: str = ""
+AUTO = "auto"
+"""In place of a name: the data set whose layout the folder has."""
 
 
-DATASETS = Registry(
-    "data set",
-    (
-        DatasetEntry(
-            name="fracatlas",
-            code="fracturax.datasets.fracatlas:open_fracatlas",
-            paper="Abedeen et al., Scientific Data 10, 521 (2023), doi 10.1038/s41597-023-02432-4",
-            licence="CC BY 4.0",
-            source="doi 10.6084/m9.figshare.22363012",
-            survey="fracturax.datasets.fracatlas_survey:survey_fracatlas",
-        ),
-    ),
-)
-
-
-def open_dataset(name: str, *, root: str | Path, split: str = "all") -> tuple[Case, ...]:
-    """Open a public data set from a copy of its original release.
+def open_dataset(
+    name: str, *, root: str | Path, split: str = "all", salt: str | None = None
+) -> tuple[Case, ...]:
+    """Open a public data set from a copy of its original release, or one's own data.
 
     Args:
-        name: Name in `DATASETS`.
-        root: Folder of the release, as its authors laid it out.
-        split: `all`, or the name of a split that the release itself defines.
+        name: Name in `DATASETS`, or `auto` to recognize the layout.
+        root: Folder of the release, as its authors laid it out, or of one's own data.
+        split: `all`, or the name of a split that the data set itself defines.
+        salt: Salt of the patient keys, where patients are known; by default `FRACTURAX_SALT`, else
+            that of a file made once in the user's configuration folder.
 
     Returns:
         The cases; pixels are read only when a case is opened.
 
     Raises:
         UnknownNameError: If there is no such data set.
-        DataError: If the folder is not the release, or it contradicts itself.
+        DataError: If the folder is not what the name says, or it contradicts itself.
+        ConfigError: If patients are known and there is no salt.
     """
-    load: Callable[..., tuple[Case, ...]] = DATASETS.load(name)
-    return load(Path(root), split=split)
+    place = Path(root)
+    entry = DATASETS[dataset_at(place, name=name)]
+    load: Callable[..., tuple[Case, ...]] = DATASETS.load(entry.name)
+    if entry.has_patients:
+        return load(place, split=split, salt=salt)
+    return load(place, split=split)
+
+
+def dataset_at(root: Path, *, name: str = AUTO) -> str:
+    """Return a name that stands in `DATASETS`: the given one, or that of the layout for `auto`.
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+        DataError: If no layout fits, or two do.
+    """
+    return recognize(root) if name == AUTO else DATASETS[name].name
 
 
 def survey_dataset(name: str, *, root: Path) -> Survey:
@@ -76,21 +60,31 @@ def survey_dataset(name: str, *, root: Path) -> Survey:
 
     Args:
         name: Name in `DATASETS`, or `auto` to recognize the layout.
-        root: The data set's folder.
+        root: Its folder, or its table or annotation file.
 
     Raises:
-        UnknownNameError: If there is no such layout.
-        DataError: If the layout cannot be told.
+        UnknownNameError: If there is no such data set.
+        DataError: If no layout fits, or two do.
     """
-    from fracturax.datasets.survey import survey_cases
+    from fracturax.datasets.survey import Survey, survey_cases
 
-    name = "fracatlas" if name == "auto" else name
-    entry = DATASETS[name]
-    if not entry.survey:
-        return survey_cases(name, root, DATASETS.load(name))
-    module, _, attribute = entry.survey.partition(":")
-    survey: Callable[[Path], Survey] = getattr(import_module(module), attribute)
-    return survey(root)
+    entry = DATASETS[dataset_at(root, name=name)]
+    surveyor = entry.surveyor()
+    if surveyor is None:
+        return survey_cases(entry.name, root, knows_patients=entry.has_patients)
+    survey = surveyor(root)
+    assert isinstance(survey, Survey)
+    return survey
 
 
-__all__ = ["DATASETS", "DatasetEntry", "open_dataset", "survey_dataset"]
+__all__ = [
+    "AUTO",
+    "DATASETS",
+    "Copy",
+    "DatasetEntry",
+    "Release",
+    "dataset_at",
+    "open_dataset",
+    "recognize",
+    "survey_dataset",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Polygon, Reference
 from fracturax.core.errors import DataError
 from fracturax.core.geometry import Box
-from fracturax.core.study import Study
+from fracturax.datasets.coco import box_of, polygon_of
+from fracturax.datasets.files import open_film, read_json, read_text
+from fracturax.datasets.registry import Copy
+from fracturax.datasets.words import no_such_split
 
 ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
 SPLITS = Path("Utilities/Fracture Split")
@@ -27,7 +30,8 @@ def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
     """Open FracAtlas (4,083 radiographs of hand, leg, hip and shoulder).
 
     The release holds no patient. Neighbouring numbers are often one patient, so `patient_key`
-    names a neighbourhood of at least ten numbers, cut only where the region changes.
+    names a neighbourhood of at least ten numbers, cut only where the region changes. The authors
+    split the fractured films only; the `split` of a normal one is None.
 
     Args:
         root: The folder that holds `dataset.csv` and `images/`.
@@ -45,19 +49,51 @@ def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
     keys = neighbourhoods(
         [(_number(row["image_id"]), tuple(row[region] for region in REGIONS)) for row in rows]
     )
-    cases = [
-        Case(
-            name=Path(row["image_id"]).stem,
-            reference=_reference(row, outlines.get(row["image_id"])),
-            patient_key=key,
-            open=partial(_open_film, _film_path(root, row)),
+    part_of = _read_splits(root / SPLITS)
+    cases = []
+    for row, key in zip(rows, keys, strict=True):
+        name, path = Path(row["image_id"]).stem, _film_path(root, row)
+        cases.append(
+            Case(
+                name=name,
+                reference=_reference(row, outlines.get(row["image_id"])),
+                patient_key=key,
+                open=partial(open_film, path),
+                split=part_of.get(name),
+                path=path,
+            )
         )
-        for row, key in zip(rows, keys, strict=True)
-    ]
     if split == "all":
         return tuple(cases)
-    members = _read_split(root / SPLITS / f"{split}.csv")
-    return tuple(case for case in cases if case.name in members)
+    known = set(part_of.values())
+    if split not in known:
+        raise no_such_split(split, known, data="FracAtlas")
+    return tuple(case for case in cases if case.split == split)
+
+
+def is_fracatlas(root: Path) -> bool:
+    """Whether a folder is laid out as the release is."""
+    return (root / "dataset.csv").is_file() and all(
+        (root / "images" / folder).is_dir() for folder in ("Fractured", "Non_fractured")
+    )
+
+
+def check_copy(root: Path) -> Copy:
+    """Return how many films a copy of the release lists, and which files it lacks.
+
+    Raises:
+        DataError: If the folder is no copy of the release.
+    """
+    rows = _read_table(root / "dataset.csv")
+    films = [_place(row) for row in rows]
+    needed = [*films, ANNOTATIONS]
+    lists = [SPLITS / f"{split}.csv" for split in ("train", "valid", "test")]
+    missing = [path for path in (*needed, *lists) if not (root / path).is_file()]
+    return Copy(
+        films=len(rows),
+        missing=tuple(path.as_posix() for path in missing),
+        is_usable=not set(missing) & set(needed),
+    )
 
 
 def neighbourhoods(
@@ -88,31 +124,31 @@ def neighbourhoods(
     return keys
 
 
-def _open_film(path: Path) -> Study:
-    from fracturax.imaging import open_study
-
-    return open_study(path)
-
-
 def _read_table(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = set(COLUMNS) - set(reader.fieldnames or ())
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} is no table in UTF-8", got=str(error)) from error
-    except FileNotFoundError:
+    if not path.is_file():
         raise DataError(
             "this is not the FracAtlas release",
             got=f"no {path.name} in {path.parent}",
             cure="give the folder that holds dataset.csv and images/",
-        ) from None
+        )
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        missing = set(COLUMNS) - set(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as error:
+        raise DataError(f"{path.name} is no readable table", got=str(error)) from error
     if missing:
         raise DataError(f"{path.name} lacks columns", got=f"no {', '.join(sorted(missing))}")
     for line, row in enumerate(rows, start=2):
         if any(row[column] is None for column in COLUMNS):
             raise DataError(f"{path.name} is cut off", got=f"too few values in line {line}")
+        if row["fractured"] not in ("0", "1"):
+            # An empty cell is no normal film.
+            raise DataError(
+                f"{path.name} has a film without a label",
+                got=f"neither 0 nor 1 in line {line}, column fractured",
+                cure="unpack the release again",
+            )
     return sorted(rows, key=lambda row: _number(row["image_id"]))
 
 
@@ -123,13 +159,17 @@ def _number(image_id: str) -> int:
     return int(digits)
 
 
-def _film_path(root: Path, row: Mapping[str, str]) -> Path:
+def _place(row: Mapping[str, str]) -> Path:
     folder = "Fractured" if row["fractured"] == "1" else "Non_fractured"
-    path = root / "images" / folder / Path(row["image_id"]).name
+    return Path("images") / folder / Path(row["image_id"]).name
+
+
+def _film_path(root: Path, row: Mapping[str, str]) -> Path:
+    path = root / _place(row)
     if not path.is_file():
         raise DataError(
             "dataset.csv names an image that is not there",
-            got=f"images/{folder}/{row['image_id']}",
+            got=_place(row).as_posix(),
             cure="unpack the release again",
         )
     return path
@@ -145,12 +185,12 @@ class _Outline:
 
 def _read_annotations(path: Path) -> dict[str, list[_Outline]]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         names = {image["id"]: image["file_name"] for image in document["images"]}
         outlines: dict[str, list[_Outline]] = defaultdict(list)
         for annotation in document["annotations"]:
-            polygons = tuple(_polygon(ring) for ring in annotation["segmentation"])
-            outline = _Outline(_box(annotation["bbox"]), polygons)
+            polygons = tuple(polygon_of(ring) for ring in annotation["segmentation"])
+            outline = _Outline(box_of(annotation["bbox"]), polygons)
             outlines[names[annotation["image_id"]]].append(outline)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -175,24 +215,22 @@ def _reference(row: Mapping[str, str], outlines: list[_Outline] | None) -> Refer
     )
 
 
-def _box(xywh: Sequence[float]) -> Box:
-    column, row, width, height = xywh
-    return Box(row, column, row + height, column + width)
-
-
-def _polygon(ring: Sequence[float]) -> Polygon:
-    points = zip(ring[1::2], ring[0::2], strict=True)
-    return Polygon(tuple((float(row), float(column)) for row, column in points))
-
-
-def _read_split(path: Path) -> set[str]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return {Path(row["image_id"]).stem for row in csv.DictReader(stream)}
-    except (FileNotFoundError, KeyError):
-        known = sorted(file.stem for file in path.parent.glob("*.csv"))
-        raise DataError(
-            "FracAtlas has no such split here",
-            got=repr(path.stem),
-            cure=f"known: {', '.join(['all', *known])}",
-        ) from None
+def _read_splits(folder: Path) -> dict[str, str]:
+    """Return the part each film of the authors' splits is in, by the film's name."""
+    part_of: dict[str, str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+            names = [Path(row["image_id"]).stem for row in reader]
+        except (csv.Error, KeyError, TypeError) as error:
+            raise DataError(
+                f"the split {path.name} cannot be read", got="no column image_id"
+            ) from error
+        for name in names:
+            if (other := part_of.setdefault(name, path.stem)) != path.stem:
+                raise DataError(
+                    "a film stands in two splits of the authors",
+                    got=f"{name} in {other} and {path.stem}",
+                    cure="unpack the release again",
+                )
+    return part_of

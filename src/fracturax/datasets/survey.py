@@ -8,13 +8,15 @@ loader.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from fracturax.core.audit import Pixels, TableConflict
 from fracturax.core.case import Case
 from fracturax.core.errors import DataError
+from fracturax.datasets.problems import Problems
 from fracturax.imaging.kind import claims_to_be_image
 
 _OUTSIDE_PX = 1.0
@@ -97,27 +99,70 @@ class Survey:
     knows_patients: bool = False
 
 
-def survey_cases(
-    name: str, root: Path, load: Callable[..., tuple[Case, ...]], *, knows_patients: bool = False
-) -> Survey:
+class NotedProblems(Problems):
+    """Problems of a table that are noted as conflicts, every one, and never raised.
+
+    Args:
+        data: What the table is called.
+        conflicts: Where they are noted.
+        file: The file they are about; empty if they are about none.
+    """
+
+    def __init__(self, data: str, conflicts: list[TableConflict], *, file: str = "") -> None:
+        super().__init__(data, cure="")
+        self._noted, self._name, self._file = conflicts, data, file
+
+    def add(self, place: str, reason: str) -> None:
+        """Note a problem."""
+        super().add(place, reason)
+        name = f"{self._name}, {place}"
+        self._noted.append(TableConflict("row_cannot_be_read", name, reason, self._file))
+
+
+def survey_cases(name: str, root: Path, *, knows_patients: bool = False) -> Survey:
     """Survey a layout through its loader; if that refuses, the refusal is a finding.
 
     Args:
-        name: Name of the layout.
+        name: Name of the layout in `DATASETS`.
         root: The data set's folder.
-        load: The loader.
         knows_patients: Whether the layout names patients.
     """
+    from fracturax.datasets import open_dataset
+
     conflicts: list[TableConflict] = []
     cases: tuple[Case, ...] = ()
+    base = root if root.is_dir() else root.parent
     try:
-        cases = load(root)
+        # Patients are told apart by keys that live as long as the audit does.
+        cases = open_dataset(name, root=root, salt=secrets.token_hex(16))
     except DataError as error:
         conflicts.append(TableConflict("tables_cannot_be_read", name, str(error)))
-    films = [_film_of_case(case, root, knows_patients=knows_patients) for case in cases]
+    films = [
+        _film_of_case(case, file, knows_patients=knows_patients)
+        for case in cases
+        for file in _files_of(case, base)
+    ]
     listed = {film.file for film in films}
-    films += unlisted_films((file for file in image_files(root) if file not in listed), conflicts)
-    return Survey(name, tuple(films), tuple(conflicts), knows_patients=knows_patients)
+    films += unlisted_films((file for file in image_files(base) if file not in listed), conflicts)
+    sides = {case.name: (case.split,) for case in cases if case.split}
+    return Survey(
+        name,
+        tuple(films),
+        tuple(conflicts),
+        {"the data set's own split": sides} if sides else {},
+        knows_patients=knows_patients,
+    )
+
+
+def _files_of(case: Case, base: Path) -> list[str]:
+    """Return the files of a case, below the data set's folder; of an archive none."""
+    if case.path is None or not case.path.exists():
+        return [""]
+    if case.path.is_file():
+        return [case.path.relative_to(base).as_posix()]
+    files = sorted(path for path in case.path.iterdir() if path.is_file())
+    kept = [path for path in files if claims_to_be_image(path.name)]
+    return [path.relative_to(base).as_posix() for path in kept] or [""]
 
 
 def image_files(root: Path) -> list[str]:
@@ -135,7 +180,12 @@ def image_files(root: Path) -> list[str]:
     return sorted(found)
 
 
-def unlisted_films(files: Iterable[str], conflicts: list[TableConflict]) -> list[SurveyedFilm]:
+def unlisted_films(
+    files: Iterable[str],
+    conflicts: list[TableConflict],
+    *,
+    words: str = "the file is there, and no table lists it",
+) -> list[SurveyedFilm]:
     """Return films of files that no table lists, and note each as a conflict.
 
     Example:
@@ -146,11 +196,7 @@ def unlisted_films(files: Iterable[str], conflicts: list[TableConflict]) -> list
     films = []
     for file in files:
         name = PurePosixPath(file).name
-        conflicts.append(
-            TableConflict(
-                "present_but_not_listed", name, "the file is there, and no table lists it", file
-            )
-        )
+        conflicts.append(TableConflict("present_but_not_listed", name, words, file))
         films.append(
             SurveyedFilm(name, file, is_listed=False, folder=str(PurePosixPath(file).parent))
         )
@@ -253,7 +299,7 @@ def outline_of_coco(annotation: Mapping[str, object]) -> Outline | None:
     return Outline((row, column, row + height, column + width), polygon)
 
 
-def _film_of_case(case: Case, root: Path, *, knows_patients: bool) -> SurveyedFilm:
+def _film_of_case(case: Case, file: str, *, knows_patients: bool) -> SurveyedFilm:
     reference = case.reference
     attributes = {
         "region": " + ".join(reference.regions),
@@ -261,14 +307,13 @@ def _film_of_case(case: Case, root: Path, *, knows_patients: bool) -> SurveyedFi
         "hardware": {None: "", True: "hardware", False: "no hardware"}[reference.hardware],
         "group": case.group or "",
     }
-    path = case.path
-    file = path.relative_to(root).as_posix() if path is not None and path.is_file() else ""
+    is_known = knows_patients and not case.patient_key.startswith("film-")
     return SurveyedFilm(
         name=case.name,
         file=file,
         claims=(Claim("the data set", reference.fracture),),
         attributes={name: value for name, value in attributes.items() if value},
-        patient=case.patient_key if knows_patients else None,
+        patient=case.patient_key if is_known else None,
         outlines=tuple(Outline(box.as_tuple()) for box in reference.boxes or ()),
     )
 

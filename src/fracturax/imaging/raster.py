@@ -84,9 +84,10 @@ def _radiograph(picture: PIL.Image.Image) -> Gray:
     orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     pixels, has_color, steps = _gray(picture)
     if orientation in _TURNS:
-        turns, is_mirrored = _TURNS[orientation]
-        turned = np.rot90(pixels, turns)
-        pixels = np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
+        if picture.format != "TIFF":  # Pillow has turned a TIFF while loading it
+            turns, is_mirrored = _TURNS[orientation]
+            turned = np.rot90(pixels, turns)
+            pixels = np.ascontiguousarray(turned[:, ::-1] if is_mirrored else turned)
         steps = (*steps, Step("orient", (("exif_orientation", int(orientation)),)))
     return pixels, has_color, steps
 

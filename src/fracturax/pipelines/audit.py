@@ -110,11 +110,10 @@ def audit(
         ConfigError: If the split cannot be read.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DataError("there is no such folder", got=str(root), cure="check the path")
+    base = root if root.is_dir() else root.parent
     mine = None if split is None else _read_split(Path(split))
     survey = survey_dataset(dataset, root=root)
-    films = _examine(survey, root, workers, progress)
+    films = _examine(survey, base, workers, progress)
     films, copies = _join_copies(films)
     conflicts = [*survey.conflicts]
     for film in films:
@@ -133,7 +132,7 @@ def audit(
     clean = _clean_list(films)
     return Audit(
         dataset=survey.dataset,
-        folder=root.resolve().name,
+        folder=base.resolve().name,
         software=software_version(),
         counts=_counts(films, clean),
         truncated=tuple(_damaged(films, "truncated")),
@@ -433,10 +432,21 @@ def _clean_list(films: Sequence[_Film]) -> list[CleanFile]:
     reason_of = {one.name: one.reason for one in dropped}
     for place in set(range(len(fit))) - set(kept):
         reasons[fit[place]] = reason_of[films[fit[place]].said.name]
-    return [
-        CleanFile(film.said.name, film.said.file, not reason, reason)
-        for film, reason in zip(films, reasons, strict=True)
-    ]
+    return _by_name(films, reasons)
+
+
+def _by_name(films: Sequence[_Film], reasons: Sequence[str]) -> list[CleanFile]:
+    """Return one line a film: a study of several files is kept if one is, and none is damaged."""
+    lines: dict[str, list[CleanFile]] = defaultdict(list)
+    for film, reason in zip(films, reasons, strict=True):
+        lines[film.said.name].append(CleanFile(film.said.name, film.said.file, not reason, reason))
+    chosen = []
+    for several in lines.values():
+        dropped = [one for one in several if not one.keep]
+        damaged = [one for one in dropped if one.reason.startswith(("truncated", "unreadable"))]
+        kept = [one for one in several if one.keep]
+        chosen.append((damaged or kept or dropped)[0])
+    return chosen
 
 
 def _unfit(film: _Film) -> str:

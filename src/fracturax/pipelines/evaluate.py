@@ -67,7 +67,8 @@ def evaluate(
 
     Args:
         model: The reader.
-        cases: Cases of one film each; a film that cannot be read counts as not assessed.
+        cases: Of a case with several films the most suspicious one decides, as in reading; a case
+            that cannot be read counts as not assessed.
         resamples: Bootstrap resamples of patients behind the intervals.
         allow_training_films: Evaluate although the model was trained on these films; the
             numbers are then no measure of anything but memory.
@@ -87,7 +88,8 @@ def evaluate(
             films = ()
         if not films:
             return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
-        return answer_film(model, films[0])
+        shown = [answer_film(model, film) for film in films]
+        return max(shown, key=lambda one: -1.0 if one.probability is None else one.probability)
 
     answers = map_films(answer, cases, words="reading films", progress=progress)
     return judge(cases, answers, model=model.identity.name, resamples=resamples)
@@ -136,7 +138,9 @@ def judge(
             )
         )
     table = PredictionTable.from_records(records)
-    evaluation = evaluate_table(table, detections, resamples=resamples)
+    # Where nobody marked a fracture there is nothing to say of boxes.
+    is_marked = any(case.reference.boxes for case in cases)
+    evaluation = evaluate_table(table, detections if is_marked else None, resamples=resamples)
     return Judgement(table, tuple(detections), evaluation)
 
 

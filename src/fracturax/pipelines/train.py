@@ -15,7 +15,7 @@ from fracturax.core.case import Case
 from fracturax.core.errors import ConfigError, ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
-from fracturax.datasets import open_dataset
+from fracturax.datasets import dataset_at, open_dataset
 from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
 from fracturax.datasets.splits import (
     DroppedCase,
@@ -79,6 +79,7 @@ def train(
         DataError: If the data set cannot be read or is too small for the folds.
         ConfigError: If `out` holds the run of another recipe.
     """
+    recipe = _with_known_dataset(recipe, root)
     data = prepare_training_data(recipe, root=root, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     _keep_split(out / "split.json", data.split)
@@ -93,6 +94,12 @@ def train(
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
     return TrainingRun(recipe, data, trained, last, out)
+
+
+def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
+    """Write the name of the recognized data set in place of `auto`: the card will say it."""
+    name = dataset_at(root, name=recipe.data.dataset)
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, dataset=name))
 
 
 def _keep_split(path: Path, split: Split) -> None:

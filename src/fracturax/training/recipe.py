@@ -17,7 +17,7 @@ class DataRecipe:
     """Which cases, and how they are split.
 
     Args:
-        dataset: Name in the registry of data sets.
+        dataset: Name in the registry of data sets, or `auto` to recognize the layout.
         folds: Folds of the grouped cross-validation.
         inner_share: Share of a training part's groups that early stopping watches.
     """
