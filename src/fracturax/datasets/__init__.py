@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fracturax.core.case import Case
 from fracturax.datasets.recognize import recognize
 from fracturax.datasets.registry import DATASETS, Copy, DatasetEntry, Release
+
+if TYPE_CHECKING:
+    from fracturax.datasets.survey import Survey
 
 AUTO = "auto"
 """In place of a name: the data set whose layout the folder has."""
@@ -51,6 +55,28 @@ def dataset_at(root: Path, *, name: str = AUTO) -> str:
     return recognize(root) if name == AUTO else DATASETS[name].name
 
 
+def survey_dataset(name: str, *, root: Path) -> Survey:
+    """Survey a data set: what it claims of its films, with every contradiction noted.
+
+    Args:
+        name: Name in `DATASETS`, or `auto` to recognize the layout.
+        root: Its folder, or its table or annotation file.
+
+    Raises:
+        UnknownNameError: If there is no such data set.
+        DataError: If no layout fits, or two do.
+    """
+    from fracturax.datasets.survey import Survey, survey_cases
+
+    entry = DATASETS[dataset_at(root, name=name)]
+    surveyor = entry.surveyor()
+    if surveyor is None:
+        return survey_cases(entry.name, root, knows_patients=entry.has_patients)
+    survey = surveyor(root)
+    assert isinstance(survey, Survey)
+    return survey
+
+
 __all__ = [
     "AUTO",
     "DATASETS",
@@ -60,4 +86,5 @@ __all__ = [
     "dataset_at",
     "open_dataset",
     "recognize",
+    "survey_dataset",
 ]

@@ -56,17 +56,17 @@ def open_coco(root: Path, *, split: str = "all") -> tuple[Case, ...]:
     Raises:
         DataError: If there is no annotation file, or up to twenty problems in one.
     """
-    files = _annotation_files(root)
+    files = annotation_files(root)
     base = root if root.is_dir() else root.parent
     if root.is_file() and base.name in _FOLDERS:
         base = base.parent
     cases: list[Case] = []
     listed: dict[str, Path] = {}
     for path in files:
-        word = _part_of(path, base)
+        word = part_of(path, base)
         if split != "all" and split_of_word(split) != word:
             continue
-        document = _read_document(path)
+        document = read_document(path)
         if document is None:
             continue
         for case in _Reader(base, path, word, document).cases():
@@ -79,7 +79,7 @@ def open_coco(root: Path, *, split: str = "all") -> tuple[Case, ...]:
                 )
             cases.append(case)
     if split != "all" and not cases:
-        words = {_part_of(path, base) for path in files}
+        words = {part_of(path, base) for path in files}
         cases_of_split((), split, data=f"the COCO data set (parts: {_named(words)})")
     return cases_of_split(cases, split, data="the COCO data set")
 
@@ -87,7 +87,7 @@ def open_coco(root: Path, *, split: str = "all") -> tuple[Case, ...]:
 def is_coco(root: Path) -> bool:
     """Whether there is a COCO annotation file at one of the usual places."""
     try:
-        return any(_begins_like_coco(path) for path in _annotation_files(root))
+        return any(_begins_like_coco(path) for path in annotation_files(root))
     except DataError:
         return False
 
@@ -118,7 +118,12 @@ def _named(words: set[str | None]) -> str:
     return ", ".join(sorted(word for word in words if word)) or "none"
 
 
-def _annotation_files(root: Path) -> list[Path]:
+def annotation_files(root: Path) -> list[Path]:
+    """Return the annotation files of a folder, or the one that was given.
+
+    Raises:
+        DataError: If there is none.
+    """
     if root.is_file() and root.suffix.lower() == ".json":
         return [root]
     folder_at(root)
@@ -143,7 +148,7 @@ def _begins_like_coco(path: Path) -> bool:
         return _LOOKS_LIKE_COCO.search(stream.read(_HEAD_CHARACTERS)) is not None
 
 
-def _read_document(path: Path) -> dict[str, list[Any]] | None:
+def read_document(path: Path) -> dict[str, list[Any]] | None:
     """Read an annotation file; None for JSON that lists no images."""
     document = read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get("images"), list):
@@ -159,7 +164,7 @@ def _read_document(path: Path) -> dict[str, list[Any]] | None:
     return {key: document[key] for key in _LISTS}
 
 
-def _part_of(path: Path, base: Path) -> str | None:
+def part_of(path: Path, base: Path) -> str | None:
     """Return the part of the data set that a file's folder or name tells."""
     if path.parent != base and is_split_word(path.parent.name):
         return split_of_word(path.parent.name)
@@ -191,7 +196,7 @@ class _Reader:
     ) -> None:
         self._root, self._part, self._document = root, part, document
         self._problems = Problems(clean_name(path.name), cure=_CURE)
-        self._folders = _image_folders(root, path, part)
+        self._folders = image_folders(root, path, part)
 
     def cases(self) -> list[Case]:
         """Return a case an image.
@@ -341,7 +346,7 @@ def _checked(file_name: str) -> str:
     return file_name
 
 
-def _image_folders(root: Path, path: Path, part: str | None) -> list[str]:
+def image_folders(root: Path, path: Path, part: str | None) -> list[str]:
     """Return the folders where images are looked for, from the root, in order."""
     beside = path.parent.relative_to(root).as_posix()
     found = [beside, ".", "images"]

@@ -26,8 +26,8 @@ COLUMNS = (
     *("image", "fracture", "patient", "study", "region", "view", "hardware", "split"),
     *("group", "date", *BOX_COLUMNS),
 )
-_REQUIRED = ("image", "fracture")
-_ALIASES = {
+REQUIRED = ("image", "fracture")
+ALIASES = {
     **dict.fromkeys(("image_path", "file_name", "filename"), "image"),
     **dict.fromkeys(("patient_id", "patientid", "subject", "subject_id"), "patient"),
     **dict.fromkeys(("study_id", "study_instance_uid", "accession_number"), "study"),
@@ -56,9 +56,9 @@ def open_csv(root: Path, *, split: str = "all", salt: str | None = None) -> tupl
         DataError: If the table is missing, or up to twenty problems by line and column.
         ConfigError: If patients are named and there is no salt.
     """
-    path = root if root.is_file() else _table_in(root)
+    path = root if root.is_file() else table_in(root)
     problems = Problems(clean_name(path.name), cure=_CURE)
-    table = read_table(path, known=COLUMNS, required=_REQUIRED, aliases=_ALIASES, problems=problems)
+    table = read_table(path, known=COLUMNS, required=REQUIRED, aliases=ALIASES, problems=problems)
     _check_box_columns(table, path)
     lines_of: dict[str, list[Line]] = {}
     for line in table.lines:
@@ -84,11 +84,16 @@ def is_csv(root: Path) -> bool:
 
 
 def _is_table(path: Path) -> bool:
-    columns = {_ALIASES.get(column, column) for column in columns_of(path)}
-    return set(_REQUIRED) <= columns
+    columns = {ALIASES.get(column, column) for column in columns_of(path)}
+    return set(REQUIRED) <= columns
 
 
-def _table_in(root: Path) -> Path:
+def table_in(root: Path) -> Path:
+    """Return the one table of images in a folder.
+
+    Raises:
+        DataError: If there is none, or there are several.
+    """
     found = sorted(path for path in root.glob("*.csv") if path.is_file())
     fitting = [path for path in found if _is_table(path)] or found
     if len(fitting) == 1:

@@ -19,10 +19,10 @@ from fracturax.datasets.files import open_film, read_json, read_text
 from fracturax.datasets.registry import Copy
 from fracturax.datasets.words import no_such_split
 
-_ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
-_SPLITS = Path("Utilities/Fracture Split")
-_VIEWS = ("frontal", "lateral", "oblique")
-_COLUMNS = ("image_id", *REGIONS, "hardware", "fractured", "fracture_count", *_VIEWS)
+ANNOTATIONS = Path("Annotations/COCO JSON/COCO_fracture_masks.json")
+SPLITS = Path("Utilities/Fracture Split")
+VIEWS = ("frontal", "lateral", "oblique")
+COLUMNS = ("image_id", *REGIONS, "hardware", "fractured", "fracture_count", *VIEWS)
 _SMALLEST_NEIGHBOURHOOD = 10
 
 
@@ -45,11 +45,11 @@ def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
         Segmentation of Musculoskeletal Radiographs", Scientific Data 10, 521 (2023).
     """
     rows = _read_table(root / "dataset.csv")
-    outlines = _read_annotations(root / _ANNOTATIONS)
+    outlines = _read_annotations(root / ANNOTATIONS)
     keys = neighbourhoods(
         [(_number(row["image_id"]), tuple(row[region] for region in REGIONS)) for row in rows]
     )
-    part_of = _read_splits(root / _SPLITS)
+    part_of = _read_splits(root / SPLITS)
     cases = []
     for row, key in zip(rows, keys, strict=True):
         name, path = Path(row["image_id"]).stem, _film_path(root, row)
@@ -86,8 +86,8 @@ def check_copy(root: Path) -> Copy:
     """
     rows = _read_table(root / "dataset.csv")
     films = [_place(row) for row in rows]
-    needed = [*films, _ANNOTATIONS]
-    lists = [_SPLITS / f"{split}.csv" for split in ("train", "valid", "test")]
+    needed = [*films, ANNOTATIONS]
+    lists = [SPLITS / f"{split}.csv" for split in ("train", "valid", "test")]
     missing = [path for path in (*needed, *lists) if not (root / path).is_file()]
     return Copy(
         films=len(rows),
@@ -133,14 +133,14 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         )
     try:
         reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        missing = set(_COLUMNS) - set(reader.fieldnames or ())
+        missing = set(COLUMNS) - set(reader.fieldnames or ())
         rows = list(reader)
     except csv.Error as error:
         raise DataError(f"{path.name} is no readable table", got=str(error)) from error
     if missing:
         raise DataError(f"{path.name} lacks columns", got=f"no {', '.join(sorted(missing))}")
     for line, row in enumerate(rows, start=2):
-        if any(row[column] is None for column in _COLUMNS):
+        if any(row[column] is None for column in COLUMNS):
             raise DataError(f"{path.name} is cut off", got=f"too few values in line {line}")
         if row["fractured"] not in ("0", "1"):
             # An empty cell is no normal film.
@@ -196,7 +196,7 @@ def _read_annotations(path: Path) -> dict[str, list[_Outline]]:
         raise DataError(
             "the COCO annotations of FracAtlas cannot be read",
             got=f"{type(error).__name__}: {error}",
-            cure=f"the release has them at {_ANNOTATIONS}",
+            cure=f"the release has them at {ANNOTATIONS}",
         ) from error
     return dict(outlines)
 
@@ -211,7 +211,7 @@ def _reference(row: Mapping[str, str], outlines: list[_Outline] | None) -> Refer
         polygons=tuple(polygon for outline in outlines or () for polygon in outline.polygons),
         regions=tuple(region for region in REGIONS if row[region] == "1"),
         hardware=row["hardware"] == "1",
-        views=tuple(view for view in _VIEWS if row[view] == "1"),
+        views=tuple(view for view in VIEWS if row[view] == "1"),
     )
 
 

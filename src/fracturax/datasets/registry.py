@@ -73,6 +73,8 @@ class DatasetEntry:
         grouping: What is kept together in a split, in words for the model card.
         has_patients: Whether its loader makes keys of patients, and so takes a `salt`.
         release: What `fetch` downloads, where it can.
+        survey: Surveyor for the audit, `Callable[[Path], Survey]`: it notes what the loader
+            refuses, and reads the rest. Where there is none the audit asks the loader.
     """
 
     name: str
@@ -85,6 +87,7 @@ class DatasetEntry:
     grouping: str = _OWN_GROUPS
     has_patients: bool = False
     release: Release | None = None
+    survey: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -94,6 +97,10 @@ class DatasetEntry:
     def fits(self, root: Path) -> bool:
         """Whether a folder has its layout."""
         return bool(_load(self.recognition)(root))
+
+    def surveyor(self) -> Callable[[Path], object] | None:
+        """Return its surveyor, or None."""
+        return _load(self.survey) if self.survey else None
 
     def check(self, root: Path) -> Copy:
         """Return what a copy of the release holds and lacks.
@@ -129,6 +136,7 @@ DATASETS = Registry(
                 "(groups of at least ten numbers, cut where the region changes), were kept on one "
                 "side of every split; a patient whose films lie further apart may still be on both."
             ),
+            survey="fracturax.datasets.fracatlas_survey:survey_fracatlas",
             # Size and sums as several independent public scripts pin them for file 65518038 of
             # version 7; figshare states size and MD5 again when it is fetched.
             release=Release(
@@ -147,6 +155,7 @@ DATASETS = Registry(
             code="fracturax.datasets.folder:open_folder",
             recognition="fracturax.datasets.folder:is_folder",
             shape="fractured/ and normal/, or both in train/, valid/, test/",
+            survey="fracturax.datasets.folder_survey:survey_folder",
         ),
         DatasetEntry(
             name="csv",
@@ -154,18 +163,21 @@ DATASETS = Registry(
             recognition="fracturax.datasets.csv_table:is_csv",
             shape="a .csv table with the columns image and fracture",
             has_patients=True,
+            survey="fracturax.datasets.csv_survey:survey_csv",
         ),
         DatasetEntry(
             name="coco",
             code="fracturax.datasets.coco:open_coco",
             recognition="fracturax.datasets.coco:is_coco",
             shape="annotations/*.json, *.json, or _annotations.coco.json in each part's folder",
+            survey="fracturax.datasets.coco_survey:survey_coco",
         ),
         DatasetEntry(
             name="yolo",
             code="fracturax.datasets.yolo:open_yolo",
             recognition="fracturax.datasets.yolo:is_yolo",
             shape="images/ and labels/, or both in train/, valid/, test/; and data.yaml",
+            survey="fracturax.datasets.yolo_survey:survey_yolo",
         ),
         DatasetEntry(
             name="dicom",

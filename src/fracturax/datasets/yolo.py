@@ -34,7 +34,7 @@ _NO_LABELS = (".cache", "classes.txt")
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A folder of images, the folder of their labels, and the part of the data they are."""
 
     images: Path
@@ -71,7 +71,7 @@ def open_yolo(root: Path, *, split: str = "all") -> tuple[Case, ...]:
     Raises:
         DataError: If folders or names are missing, or up to twenty problems by file and line.
     """
-    parts = _parts(folder_at(root))
+    parts = parts_of(folder_at(root))
     if not parts:
         raise DataError(
             "these are no images with YOLO labels",
@@ -84,7 +84,7 @@ def open_yolo(root: Path, *, split: str = "all") -> tuple[Case, ...]:
             known = {part.split for part in parts if part.split}
             raise no_such_split(split, known, data="the YOLO data set")
         parts = chosen
-    classes = [box_class_of(name) for name in _class_names(root, parts)]
+    classes = [box_class_of(name) for name in class_names(root, parts)]
     problems = Problems("the YOLO data set", cure="correct the labels and export them again")
     cases = [case for part in parts for case in _cases(root, part, classes, problems)]
     problems.check()
@@ -101,8 +101,13 @@ def is_yolo(root: Path) -> bool:
     )
 
 
-def _parts(root: Path) -> list[_Part]:
-    found: list[_Part] = []
+def parts_of(root: Path) -> list[Part]:
+    """Return the folders of images with those of their labels.
+
+    Raises:
+        DataError: If an image lies outside the parts.
+    """
+    found: list[Part] = []
     for folder in [root, *folders_in(root)]:
         images, labels = folder / "images", folder / "labels"
         if folder != root and not is_split_word(folder.name):
@@ -110,12 +115,12 @@ def _parts(root: Path) -> list[_Part]:
         if not images.is_dir():
             continue
         if folder != root:
-            found.append(_Part(images, labels, split_of_word(folder.name)))
+            found.append(Part(images, labels, split_of_word(folder.name)))
             continue
         inner = [one for one in folders_in(images) if is_split_word(one.name)]
-        found += [_Part(one, labels / one.name, split_of_word(one.name)) for one in inner]
+        found += [Part(one, labels / one.name, split_of_word(one.name)) for one in inner]
         if not inner:
-            found.append(_Part(images, labels, None))
+            found.append(Part(images, labels, None))
         elif strays := [path for path in image_files(images, root=root) if path.parent == images]:
             raise DataError(
                 "an image lies outside the parts of the data set",
@@ -125,7 +130,12 @@ def _parts(root: Path) -> list[_Part]:
     return found
 
 
-def _class_names(root: Path, parts: Sequence[_Part]) -> tuple[str, ...]:
+def class_names(root: Path, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Return the names of the classes, in the order of their numbers.
+
+    Raises:
+        DataError: If nothing says them.
+    """
     beside = [part.labels / "classes.txt" for part in parts]
     known = [*(root / name for name in _NAMES_FILES), root / "labels" / "classes.txt", *beside]
     for path in known:
@@ -142,10 +152,10 @@ def _class_names(root: Path, parts: Sequence[_Part]) -> tuple[str, ...]:
 
 
 def _cases(
-    root: Path, part: _Part, classes: Sequence[BoxClass | None], problems: Problems
+    root: Path, part: Part, classes: Sequence[BoxClass | None], problems: Problems
 ) -> Iterator[Case]:
     images = image_files(part.images, root=root)
-    labels = _label_files(part.labels)
+    labels = label_files(part.labels)
     if images and not labels:
         raise DataError(
             "a folder of images has no label file, and an image without labels is not normal",
@@ -162,7 +172,8 @@ def _cases(
         problems.add(clean_name(label.relative_to(root).as_posix()), "belongs to no image")
 
 
-def _label_files(folder: Path) -> set[Path]:
+def label_files(folder: Path) -> set[Path]:
+    """Return the label files below a folder."""
     found = folder.rglob("*.txt") if folder.is_dir() else ()
     return {path for path in found if path.is_file() and path.name not in _NO_LABELS}
 

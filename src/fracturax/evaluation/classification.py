@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,11 @@ def delong_variance(reference: npt.ArrayLike, probability: npt.ArrayLike) -> flo
 
 
 def auroc_interval(
-    reference: npt.ArrayLike, probability: npt.ArrayLike, *, level: float = 0.95
+    reference: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    groups: npt.ArrayLike | None = None,
 ) -> Row:
     """Return the AUROC with DeLong's interval on the logit scale, which stays within (0, 1).
 
@@ -88,15 +93,18 @@ def auroc_interval(
         reference: Labels 0 or 1, shape `(n,)`.
         probability: Scores of any range, shape `(n,)`.
         level: Coverage, in (0, 1).
+        groups: Rows that are not independent share a value, shape `(n,)` (patients, copies);
+            None takes all as independent.
 
     Returns:
         The row `auroc`; without interval where the variance is 0 (perfect separation).
 
     Raises:
-        DataError: If the rows are not valid or a class has fewer than two.
+        DataError: If the rows are not valid or a class has fewer than two rows, or groups.
 
     References:
-        Pepe, The Statistical Evaluation of Medical Tests, 2003, section 5.2.5.
+        Pepe, The Statistical Evaluation of Medical Tests, 2003, section 5.2.5; groups:
+        Obuchowski, Biometrics 53:567-578, 1997.
 
     Example:
         >>> row = auroc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
@@ -106,8 +114,12 @@ def auroc_interval(
     sample = check_sample(reference, probability)
     of_positives, of_negatives = _placements(sample)
     area = float(of_positives.mean())
-    variance = _variance(of_positives, of_negatives)
-    method = f"DeLong, logit scale, {level:.0%}"
+    if groups is None:
+        variance = _variance(of_positives, of_negatives)
+        method = f"DeLong, logit scale, {level:.0%}"
+    else:
+        variance = _clustered_variance(sample, of_positives, of_negatives, np.asarray(groups))
+        method = f"DeLong by groups (Obuchowski), logit scale, {level:.0%}"
     if variance == 0 or not 0 < area < 1:
         return Row("auroc", area, None, None, sample.score.size, method)
     half = _z(level) * math.sqrt(variance) / (area * (1 - area))
@@ -375,4 +387,34 @@ def _variance(of_positives: FloatArray, of_negatives: FloatArray) -> float:
         of_positives.var(ddof=1) / of_positives.size + of_negatives.var(ddof=1) / of_negatives.size
     )
     # Equal placements such as 1/3 leave the square of a rounding error, which is no variance.
+    return 0.0 if variance < 1e-28 else variance
+
+
+def _clustered_variance(
+    sample: Sample, of_positives: FloatArray, of_negatives: FloatArray, groups: npt.NDArray[Any]
+) -> float:
+    """Return the variance of the area where the rows of a group are not independent."""
+    if groups.shape != sample.score.shape:
+        raise DataError("groups need one value a row", got=f"shape {groups.shape}")
+    _, group_of_row = np.unique(groups, return_inverse=True)
+    count = int(group_of_row.max()) + 1
+    area = float(of_positives.mean())
+    # Sums of the components of each group, less what they would be if all were alike.
+    parts = []
+    for placed, chosen in ((of_positives, sample.positive), (of_negatives, ~sample.positive)):
+        inside = group_of_row[chosen]
+        sizes = np.bincount(inside, minlength=count)
+        sums = np.bincount(inside, weights=placed, minlength=count) - area * sizes
+        parts.append((sums / placed.size, np.count_nonzero(sizes)))
+    (positives, with_positive), (negatives, with_negative) = parts
+    if min(with_positive, with_negative) < 2:
+        raise DataError(
+            "a variance between groups needs two groups with each class",
+            got=f"{with_positive} with and {with_negative} without a fracture",
+        )
+    variance = (
+        with_positive / (with_positive - 1) * float(positives @ positives)
+        + with_negative / (with_negative - 1) * float(negatives @ negatives)
+        + 2 * count / (count - 1) * float(positives @ negatives)
+    )
     return 0.0 if variance < 1e-28 else variance

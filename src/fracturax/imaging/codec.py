@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from fracturax.core.errors import UnreadableImageError
 from fracturax.imaging.attributes import integer_of, text_of
-from fracturax.imaging.guard import Limits, as_unreadable, check_at_most
+from fracturax.imaging.guard import TRUNCATED, Limits, as_unreadable, check_at_most
 from fracturax.imaging.header import NATIVE_SYNTAXES, Header, PixelElement
 
 # One plugin a codec, so that the same file gives the same pixels on every machine.
@@ -184,7 +184,7 @@ def check_size(
         )
     if header.transfer_syntax != "1.2.840.10008.1.2.1.99" and element.offset + stored > file_bytes:
         raise UnreadableImageError(
-            "the file is truncated",
+            TRUNCATED,
             got=f"{file_bytes} of {element.offset + stored} bytes",
             cure="copy or send it again",
         )
@@ -208,11 +208,10 @@ def pixel_value(data: bytes, element: PixelElement) -> bytes | memoryview:
             break
         position += 8 + length
         if (group, item) != (0xFFFE, 0xE000) or position > len(data):
+            is_cut = position > len(data)
             raise UnreadableImageError(
-                "the compressed pixels are cut off or damaged",
-                got="a fragment that ends after the file"
-                if position > len(data)
-                else "no fragment",
+                TRUNCATED if is_cut else "the compressed pixels are damaged",
+                got="a fragment that ends after the file" if is_cut else "no fragment",
                 cure="copy or send it again",
             )
     return data[element.offset : position]

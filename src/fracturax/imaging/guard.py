@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fracturax.core.errors import FracturaXError, UnreadableImageError
 
 _MIB = 1 << 20
+TRUNCATED = "the file is truncated"
+"""What an UnreadableImageError says of a file whose end is missing."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from fracturax.core.errors import UnreadableImageError
-from fracturax.imaging.guard import Limits, as_unreadable, check_at_most
+from fracturax.imaging.guard import TRUNCATED, Limits, as_unreadable, check_at_most
 from fracturax.imaging.source import Source, opened, read_all
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -136,7 +136,7 @@ def inflate(packed: bytes, *, size: int, limits: Limits) -> bytes:
 
 
 def _truncated(got: str) -> UnreadableImageError:
-    return UnreadableImageError("the file is truncated", got=got, cure="copy or send it again")
+    return UnreadableImageError(TRUNCATED, got=got, cure="copy or send it again")
 
 
 _Grow = Callable[[int], bytes]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fracturax.core.errors import GeometryError, UnreadableImageError
 from fracturax.core.geometry import Geometry
 from fracturax.core.image import Image, Step, Volume
-from fracturax.imaging.guard import Limits, as_unreadable, check_at_most
+from fracturax.imaging.guard import TRUNCATED, Limits, as_unreadable, check_at_most
 from fracturax.imaging.kind import is_nifti_header
 from fracturax.imaging.source import Source, read_all, read_head
 
@@ -60,7 +60,7 @@ def read_nifti(source: Source, limits: Limits) -> tuple[Image, ...]:
             data = _gunzip(data, size)
         if len(data) < size:
             raise UnreadableImageError(
-                "the file is truncated", got=f"{len(data)} of {size} bytes", cure="copy it again"
+                TRUNCATED, got=f"{len(data)} of {size} bytes", cure="copy it again"
             )
         stored = np.frombuffer(data, dtype, voxels, offset).reshape(shape[::-1])
         pixels, steps = _scaled(stored, header)
@@ -137,9 +137,7 @@ def _gunzip(data: bytes | bytearray, size: int) -> bytearray:
             filled += count
         more = stream.read(1)
     if filled < size:
-        raise UnreadableImageError(
-            "the file is truncated", got=f"{filled} of {size} bytes", cure="copy it again"
-        )
+        raise UnreadableImageError(TRUNCATED, got=f"{filled} of {size} bytes", cure="copy it again")
     if more:
         raise UnreadableImageError(
             "the gzip file unpacks into more than its header says",

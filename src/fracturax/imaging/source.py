@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -77,6 +78,28 @@ class MemberSource:
         # Closing the archive object leaves the member's own handle usable.
         with archive:
             return cast(BinaryIO, archive.open(archive.infolist()[self.member]))
+
+
+@dataclass(frozen=True)
+class BytesSource:
+    """Bytes that were read already.
+
+    Args:
+        name: What the user knows them by.
+        data: The whole file.
+    """
+
+    name: str
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return len(self.data)
+
+    def open(self) -> BinaryIO:
+        """Open the bytes for reading."""
+        return BytesIO(self.data)
 
 
 @contextmanager

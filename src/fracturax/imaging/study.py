@@ -153,7 +153,11 @@ check the path
         raise UnreadableImageError(
             "there is no such file", got=clean_name(path.name), cure="check the path"
         )
-    source = FileSource(clean_name(path.name), path)
+    return read_source(FileSource(clean_name(path.name), path), limits=limits)
+
+
+def read_source(source: Source, *, limits: Limits = DEFAULT_LIMITS) -> tuple[Image, ...]:
+    """Read the images of one file, wherever its bytes lie; otherwise as `read_image`."""
     head = read_head(source)
     kind = kind_of(head)
     if kind == "gzip":

@@ -19,7 +19,15 @@ from fracturax.core.image import Image
 from fracturax.core.prediction import ActivationMap, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images, display_pixels, shrink
-from fracturax.reporting.wording import BOX_COLOR, SPACING_WORDS, WORDING, frequency, percent
+from fracturax.reporting.wording import (
+    BOX_COLOR,
+    SPACING_WORDS,
+    WORDING,
+    first_upper,
+    frequency,
+    grouped,
+    percent,
+)
 
 # From clear over violet and orange to pale yellow; evenly brighter, so it reads without colour.
 _HEAT = np.array(
@@ -102,7 +110,7 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
 
 def thumbnail(image: Image, *, longest_px: int) -> str:
     """Return a film as a small JPEG, as a data URI."""
-    return _data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=80)
+    return data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=80)
 
 
 @lru_cache(maxsize=1)
@@ -116,7 +124,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(WORDING=WORDING, BOX_COLOR=BOX_COLOR)
-    made.filters.update(percent=percent, frequency=frequency)
+    made.filters.update(
+        percent=percent, frequency=frequency, count=grouped, first_upper=first_upper
+    )
     return made
 
 
@@ -127,7 +137,7 @@ def _film(image: Image, answer: ImagePrediction, *, longest_px: int) -> _Film:
         answer=answer,
         rows=rows,
         columns=columns,
-        picture=_data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=92),
+        picture=data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=92),
         heat=None if answer.activation is None else _heat(answer.activation),
         facts=tuple(_facts(image, answer)),
         label_px=max(rows, columns) / 34,
@@ -167,10 +177,10 @@ def _heat(activation: ActivationMap) -> str:
     layers = [np.interp(values, _HEAT[:, 0], _HEAT[:, column]) for column in (1, 2, 3)]
     # Weak evidence stays clear: colour on all of the film would hide it.
     layers.append(255 * _HEAT_ALPHA * np.clip((values - 0.15) / 0.45, 0, 1))
-    return _data_uri(np.rint(np.stack(layers, axis=-1)).astype(np.uint8), quality=None)
+    return data_uri(np.rint(np.stack(layers, axis=-1)).astype(np.uint8), quality=None)
 
 
-def _data_uri(pixels: npt.NDArray[np.uint8], *, quality: int | None) -> str:
+def data_uri(pixels: npt.NDArray[np.uint8], *, quality: int | None) -> str:
     """Return pixels as a data URI: JPEG of a quality, or PNG where there is none."""
     buffer = io.BytesIO()
     picture = PillowImage.fromarray(pixels)

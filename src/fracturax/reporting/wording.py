@@ -77,6 +77,26 @@ def frequency(probability: float) -> str:
     return f"about {count} of {whole}" if count < whole else f"nearly all of {whole}"
 
 
+def grouped(number: int) -> str:
+    """Say a count with a narrow blank between thousands.
+
+    Example:
+        >>> grouped(3659) == "3\u202f659"
+        True
+    """
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def first_upper(words: str) -> str:
+    """Begin words with a capital and leave the rest as it is.
+
+    Example:
+        >>> first_upper("size 2304 x 2880, RGB")
+        'Size 2304 x 2880, RGB'
+    """
+    return words[:1].upper() + words[1:]
+
+
 def sentence(answer: Prediction | ImagePrediction) -> str:
     """Say an answer in one line: its headline, and its probability or reason."""
     headline = WORDING[answer.status].headline

@@ -170,3 +170,43 @@ def test_thresholds_keep_their_bound_and_none_better_does(drawn, bound):
 def test_wrong_rows_are_named(reference, score, words):
     with pytest.raises(DataError, match=words):
         auroc(reference, score)
+
+
+@given(rows)
+@settings(max_examples=50, deadline=None)
+def test_groups_of_one_give_the_interval_of_independent_rows(drawn):
+    reference, score = arrays(drawn)
+    plain = auroc_interval(reference, score)
+    grouped = auroc_interval(reference, score, groups=np.arange(reference.size))
+    assert grouped.value == plain.value
+    if plain.low is not None:
+        assert (grouped.low, grouped.high) == pytest.approx((plain.low, plain.high), abs=1e-9)
+
+
+def test_rows_given_twice_tell_nothing_new_where_groups_say_so():
+    generator = np.random.default_rng(0)
+    reference = np.repeat([0, 1], 100)
+    score = reference + generator.normal(0, 1.2, 200)
+    once = auroc_interval(reference, score)
+    twice = [np.repeat(rows, 2) for rows in (reference, score)]
+    known = auroc_interval(*twice, groups=np.repeat(np.arange(200), 2))
+    assert (known.low, known.high) == pytest.approx((once.low, once.high), abs=1e-3)
+    ignored = auroc_interval(*twice)
+    assert ignored.high - ignored.low < 0.75 * (once.high - once.low)
+
+
+def test_the_interval_by_groups_covers_the_truth_where_the_plain_one_does_not():
+    # Forty groups of ten rows whose scores share a part: the area of such a score is ndtr(1 / 2).
+    generator = np.random.default_rng(1)
+    truth = ndtr(1 / 2)
+    group = np.repeat(np.arange(40), 10)
+    covered = {"plain": 0, "grouped": 0}
+    for _ in range(300):
+        reference = generator.integers(0, 2, 40)[group]
+        shared = generator.normal(0, 1, 40)[group]
+        score = reference + shared + generator.normal(0, 1, 400)
+        for name, groups in (("plain", None), ("grouped", group)):
+            row = auroc_interval(reference, score, groups=groups)
+            covered[name] += row.low <= truth <= row.high
+    assert covered["grouped"] >= 0.9 * 300
+    assert covered["plain"] <= 0.75 * 300
