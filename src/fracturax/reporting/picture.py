@@ -255,13 +255,30 @@ def _draw_footer(report: Report, width: int) -> PillowImage.Image:
     lines += [f"Not read: {file.name} ({file.reason})" for file in report.study.unreadable[:8]]
     if len(report.study.unreadable) > 8:
         lines.append(f"Not read: {len(report.study.unreadable) - 8} files more")
-    canvas = PillowImage.new("RGB", (width, 20 + 20 * len(lines)), _PAPER)
+    measure = ImageDraw.Draw(PillowImage.new("RGB", (1, 1)))
+    # The notice is never cut off: where the picture is narrow it takes more lines.
+    notice = _wrapped(measure, lines[0], _font(13), width - 32)
+    rows = [(line, _INK) for line in notice] + [(line, _SOFT_INK) for line in lines[1:]]
+    canvas = PillowImage.new("RGB", (width, 20 + 20 * len(rows)), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    for number, line in enumerate(lines):
+    for number, (line, fill) in enumerate(rows):
         text = _fitting(draw, line, _font(13), width - 32)
-        fill = _INK if number == 0 else _SOFT_INK
         draw.text((16, 10 + 20 * number), text, font=_font(13), fill=fill)
     return canvas
+
+
+def _wrapped(
+    draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: float
+) -> list[str]:
+    """Break a text between words into lines that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and draw.textlength(longer, font) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _fitting(

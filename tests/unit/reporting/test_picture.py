@@ -4,11 +4,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
 
 from fracturax.core.errors import UnknownNameError
-from fracturax.core.report import Report
+from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting import Picture, draw_picture
 from fracturax.reporting.film import display_pixels, shrink
+from fracturax.reporting.picture import _wrapped
 
 
 def _film_area(picture: Picture) -> np.ndarray:
@@ -71,3 +73,12 @@ def test_a_study_without_a_film_still_has_a_picture(unassessed_of: Callable[...,
 def test_an_unknown_film_names_the_known(report: Report) -> None:
     with pytest.raises(UnknownNameError, match=r"wrist\.dcm"):
         draw_picture(report, image="wrist")
+
+
+def test_the_notice_is_whole_in_a_narrow_picture() -> None:
+    measure = ImageDraw.Draw(PillowImage.new("RGB", (1, 1)))
+    font = ImageFont.load_default(13)
+    lines = _wrapped(measure, RESEARCH_USE_NOTICE, font, 608)
+    assert " ".join(lines) == RESEARCH_USE_NOTICE
+    assert len(lines) > 1
+    assert all(measure.textlength(line, font) <= 608 for line in lines)
