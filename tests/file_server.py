@@ -24,13 +24,15 @@ class FileServer(ThreadingHTTPServer):
     """Serves a file at /file as its switches say, and keeps which ranges were asked for.
 
     `cut_after` and `codes` are used up, one an answer: after how many bytes the connection is cut,
-    and which refusal is sent. `/moved` redirects to the file, `/elsewhere` to an open connection.
+    and which refusal is sent. `shifted_by` makes a range begin elsewhere than was asked for.
+    `/moved` redirects to the file, `/elsewhere` to an open connection.
     """
 
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = content
         self.knows_ranges = True
+        self.shifted_by = 0
         self.cut_after: list[int] = []
         self.codes: list[int] = []
         self.asked: list[str] = []
@@ -74,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(416, b"")
                 return
             self.send_response(206)
+            start += self.server.shifted_by
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         else:
             self.send_response(200)

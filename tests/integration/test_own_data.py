@@ -154,6 +154,17 @@ def test_a_recipe_trains_on_a_table_and_keeps_patients_together(
     assert set(np.bincount(list(folds.values()))) == {20}
 
 
+def test_a_bundle_without_any_marked_fracture_is_refused_before_the_training(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(RECIPE.replace('"classifier"', '"xray"'))
+    root = _films(tmp_path / "films", 12)
+    answer = command("train", tmp_path / "own.toml", "--root", root, "--out", tmp_path / "runs")
+    assert answer.code == 4
+    assert "a bundle needs films whose fractures are marked" in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_fetch_checks_a_copy_at_hand(
     command: Command, tiny_release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,7 +116,7 @@ def test_parts_are_opened_one_by_one(tmp_path: Path) -> None:
     assert len(_open(tmp_path, "train")) == 4
     with pytest.raises(DataError, match="no readable JSON"):
         _open(tmp_path)
-    with pytest.raises(DataError, match="parts: train, valid"):
+    with pytest.raises(DataError, match="known: all, train, valid"):
         _open(tmp_path, "test")
 
 

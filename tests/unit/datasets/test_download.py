@@ -98,6 +98,17 @@ def test_a_half_file_of_other_bytes_is_found_out(server: FileServer, tmp_path: P
     assert _download(remote, to).read_bytes() == CONTENT
 
 
+def test_a_range_that_begins_elsewhere_is_not_put_together(
+    server: FileServer, tmp_path: Path
+) -> None:
+    remote, to = _remote(server), tmp_path / "file.zip"
+    part_of(remote, to).write_bytes(CONTENT[:HALF])
+    server.shifted_by = 7
+    with pytest.raises(DataError, match="something else than the file; got HTTP 206"):
+        _download(remote, to)
+    assert part_of(remote, to).stat().st_size == HALF
+
+
 def test_a_half_file_that_is_too_long_begins_anew(server: FileServer, tmp_path: Path) -> None:
     remote, to = _remote(server), tmp_path / "file.zip"
     part_of(remote, to).write_bytes(bytes(len(CONTENT) + 1))

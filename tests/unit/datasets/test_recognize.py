@@ -45,6 +45,22 @@ def test_a_name_is_kept_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
         dataset_at(tmp_path, name="folders")
 
 
+@pytest.mark.parametrize("name", ["auto", "folder", "csv", "coco", "yolo"])
+def test_a_folder_that_cannot_be_listed_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_folder(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "denied", "SECRET")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(Path, "glob", refuse)
+    with pytest.raises(DataError, match="cannot be read; got PermissionError") as caught:
+        open_dataset(name, root=tmp_path)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_damaged_json_does_not_stop_recognition(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "notes.json").write_bytes(b"\xff\xfe{")

@@ -51,6 +51,14 @@ def _windows(path: Path) -> None:
     _zip(path, {**FILES, "Data\\..\\..\\evil.txt": b"x"})
 
 
+def _nameless(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("", "."):
+            member = zipfile.ZipInfo("x")
+            member.filename = name
+            archive.writestr(member, b"x")
+
+
 def _link(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         link = zipfile.ZipInfo("Data/link")
@@ -91,6 +99,7 @@ def _no_zip(path: Path) -> None:
         (_slip, "leads out of the archive"),
         (_absolute, "leads out of the archive"),
         (_windows, "leads out of the archive"),
+        (_nameless, "the member has no name"),
         (_link, "the member is a link"),
         (_bomb, "unpacks into more than it can hold"),
         (_twice, "two members of the archive share this name"),
