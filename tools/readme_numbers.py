@@ -63,7 +63,7 @@ def peer() -> list[str]:
     bounds = result["group_bootstrap"]
     return [
         f"A fine-tuned MobileNetV2 classifier (320 px) in the same folds ({result['films']} "
-        f"films of fold {', '.join(result['folds'])}; its training saw fewer films): AUROC "
+        f"films of fold {', '.join(result['folds'])}; its training saw 10,400 films a fold, ours 18,720 and 48,000 windows): AUROC "
         f"{result['auroc_peer']:.3f}, ours {result['auroc_ours']:.3f} (ranks within folds); "
         f"difference {result['difference']:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})."
     ]
@@ -78,7 +78,9 @@ def speed() -> str:
         f"{1000 * film['total_s']:.0f} ms, {1000 * film['decode_s']:.0f} ms of it decoding; "
         f"{result['folder']['images_per_s']:.0f} FracAtlas images a second; the first film of a "
         f"new process in {result['cold']['read_s']:.1f} s; "
-        f"{result['memory']['resident_mib']:.0f} MiB of memory resident afterwards; the network "
+        f"at most {result['memory']['json']['highest_mb']:.0f} MB of memory for JSON and "
+        f"{result['memory']['html,json,png,csv']['highest_mb']:.0f} MB with pages and pictures; "
+        "the network "
         f"{network['times_faster_than_torch']:.1f} times as fast as in torch eager."
     )
 

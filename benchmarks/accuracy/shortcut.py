@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "xray" / "shortcut.json")
     options = parser.parse_args()
     split = Split.read(options.run / "split.json")
-    cases = [case for case in open_dataset("fracatlas", root=options.root)]
+    cases = list(open_dataset("fracatlas", root=options.root))
     cases = [case for case in cases if case.name in split.fold_of]
     folds = np.array([split.fold_of[case.name] for case in cases])
     readers = [

@@ -32,12 +32,13 @@ from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import software_version
 from fracturax.core.study import Study
 from fracturax.datasets import survey_dataset
+from fracturax.datasets.copies import CopyPair, find_copies
 from fracturax.datasets.leaks import SplitFilm, find_leaks
 from fracturax.datasets.splits import drop_copies, join_groups
 from fracturax.datasets.survey import Survey, SurveyedFilm, file_conflicts
 from fracturax.datasets.traits import Traits, acquisition_groups, name_traits, number_in
 from fracturax.evaluation import wilson_interval
-from fracturax.pipelines.examination import CopyPair, FileRecord, examine_files, find_copies
+from fracturax.pipelines.examination import FileRecord, examine_files
 from fracturax.pipelines.shortcuts import LabelledFilm, find_shortcuts
 from fracturax.reporting.replacement import replacing
 
