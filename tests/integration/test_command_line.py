@@ -75,7 +75,7 @@ def test_an_audit_says_what_to_mend_and_writes_page_document_and_clean_list(
     assert answer.out == ""
     assert "80 films are fit for training" in answer.err
     assert json.loads((out / "audit.json").read_text())["dataset"] == "fracatlas"
-    assert "before you train" in (out / "audit.html").read_text()
+    assert "Nothing to mend was found" in (out / "audit.html").read_text()
     assert clean.read_text().startswith("name,keep,reason\nIMG0000000,1,\n")
 
 
