@@ -13,7 +13,6 @@ import numpy as np
 
 from dicom_builders import film, save
 from fracturax.core.geometry import Box
-from fracturax.core.provenance import sha256_of_document
 from tiny_release import COLUMNS, ROWS, DrawnFilm, draw_film, write_release
 
 FILMS = 6
@@ -245,8 +244,3 @@ UNLABEL: dict[str, tuple[str, Callable[[Path], object]]] = {
     ),
 }
 """A film whose label is taken away or never was there, by layout."""
-
-
-def fingerprint_of(cases: Iterable[object]) -> str:
-    """Return a hash of what is said of cases."""
-    return sha256_of_document([repr(case) for case in cases])

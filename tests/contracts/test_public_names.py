@@ -17,7 +17,7 @@ HEADS = {
     "audit": ["root", "dataset", "split", "out"],
     "evaluate": ["model", "cases"],
     "train": ["recipe", "root", "out", "version"],
-    "open_dataset": ["name", "root", "split"],
+    "open_dataset": ["name", "root", "split", "salt"],
     "example_study_folder": [],
 }
 

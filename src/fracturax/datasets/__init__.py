@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fracturax.core.case import Case
+from fracturax.core.errors import DataError
 from fracturax.datasets.recognize import recognize
 from fracturax.datasets.registry import DATASETS, Copy, DatasetEntry, Release
 
@@ -40,9 +41,12 @@ def open_dataset(
     place = Path(root)
     entry = DATASETS[dataset_at(place, name=name)]
     load: Callable[..., tuple[Case, ...]] = DATASETS.load(entry.name)
-    if entry.has_patients:
-        return load(place, split=split, salt=salt)
-    return load(place, split=split)
+    try:
+        if entry.has_patients:
+            return load(place, split=split, salt=salt)
+        return load(place, split=split)
+    except OSError as error:
+        raise _unreadable(error) from error
 
 
 def dataset_at(root: Path, *, name: str = AUTO) -> str:
@@ -52,7 +56,20 @@ def dataset_at(root: Path, *, name: str = AUTO) -> str:
         UnknownNameError: If there is no such data set.
         DataError: If no layout fits, or two do.
     """
-    return recognize(root) if name == AUTO else DATASETS[name].name
+    if name != AUTO:
+        return DATASETS[name].name
+    try:
+        return recognize(root)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> DataError:
+    return DataError(
+        "the data set's folder cannot be read",
+        got=type(error).__name__,
+        cure="check its permissions and the disk",
+    )
 
 
 def survey_dataset(name: str, *, root: Path) -> Survey:

@@ -21,6 +21,7 @@ from fracturax.datasets.words import (
     box_class_of,
     cases_of_split,
     is_split_word,
+    no_such_split,
     split_of_word,
 )
 from fracturax.imaging.source import clean_name
@@ -80,7 +81,7 @@ def open_coco(root: Path, *, split: str = "all") -> tuple[Case, ...]:
             cases.append(case)
     if split != "all" and not cases:
         words = {part_of(path, base) for path in files}
-        cases_of_split((), split, data=f"the COCO data set (parts: {_named(words)})")
+        raise no_such_split(split, {word for word in words if word}, data="the COCO data set")
     return cases_of_split(cases, split, data="the COCO data set")
 
 
@@ -112,10 +113,6 @@ def polygon_of(ring: Sequence[float]) -> Polygon:
     """
     points = zip(ring[1::2], ring[0::2], strict=True)
     return Polygon(tuple((float(row), float(column)) for row, column in points))
-
-
-def _named(words: set[str | None]) -> str:
-    return ", ".join(sorted(word for word in words if word)) or "none"
 
 
 def annotation_files(root: Path) -> list[Path]:

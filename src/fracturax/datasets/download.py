@@ -69,20 +69,20 @@ def download(
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(remote, to)
-    failures, reason = 0, ""
+    failures, reason, most = 0, "", _size_of(part)
     while _size_of(part) != remote.size:
-        before = _size_of(part)
         if failures >= attempts:
             raise DataError(
                 "the download does not go on",
-                got=f"{before} of {remote.size} bytes; {reason}",
+                got=f"{_size_of(part)} of {remote.size} bytes; {reason}",
                 cure="start it again later: it goes on from there",
             )
         if failures:
             time.sleep(wait_s * 2 ** (failures - 1))
         reason = _receive(remote, part, progress)
-        # A server that cannot go on in the middle brings bytes, and never more than before.
-        failures = 0 if _size_of(part) > before else failures + 1
+        # Beginning anew brings bytes too: only more than ever before is a step forward.
+        failures = 0 if _size_of(part) > most else failures + 1
+        most = max(most, _size_of(part))
     try:
         _verify(part, remote, place="the download")
     except DataError:
@@ -104,8 +104,8 @@ def read_answer(url: str) -> Any:
         DataError: If it cannot be reached, refuses, or answers with something else.
     """
     try:
-        with _open(urllib.request.Request(url)) as response:
-            return json.loads(response.read(_LARGEST_ANSWER))
+        with _open(url) as response:
+            text = response.read(_LARGEST_ANSWER)
     except urllib.error.HTTPError as error:
         raise DataError("the server refuses", got=f"HTTP {error.code} from {_host(url)}") from None
     except (OSError, http.client.HTTPException) as error:
@@ -114,6 +114,8 @@ def read_answer(url: str) -> Any:
             got=_reason(error),
             cure="check the connection to the internet",
         ) from None
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise DataError("the server answers with no JSON", got=_host(url)) from None
 
@@ -124,11 +126,8 @@ def _receive(remote: RemoteFile, part: Path, progress: Progress) -> str:
     if start > remote.size:
         part.unlink()
         start = 0
-    request = urllib.request.Request(remote.url)
-    if start:
-        request.add_header("Range", f"bytes={start}-")
     try:
-        with _open(request) as response:
+        with _open(remote.url, start=start) as response:
             if response.status == 200:
                 start = 0
             elif response.status != 206 or not _begins_at(response, start):
@@ -194,9 +193,12 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
-    _check_scheme(request.full_url)
+def _open(url: str, *, start: int = 0) -> http.client.HTTPResponse:
+    _check_scheme(url)
+    request = urllib.request.Request(url)
     request.add_header("User-Agent", f"fracturax/{software_version()}")
+    if start:
+        request.add_header("Range", f"bytes={start}-")
     opener = urllib.request.build_opener(_CarefulRedirects)
     response: http.client.HTTPResponse = opener.open(request, timeout=_TIMEOUT_S)
     return response

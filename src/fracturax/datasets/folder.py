@@ -71,15 +71,11 @@ def _parts(root: Path) -> list[tuple[Path, str | None]]:
     found = [folder for folder in folders_in(root) if is_split_word(folder.name)]
     if not found:
         return [(root, None)]
-    beside = [
-        entry.name
-        for entry in sorted(root.iterdir())
-        if entry not in found
-        and (
-            claims_to_be_image(entry.name)
-            if entry.is_file()
-            else entry in folders_in(root) and holds_an_image(entry, root=root)
-        )
+    beside = _loose_images(root)
+    beside += [
+        folder.name
+        for folder in folders_in(root)
+        if folder not in found and holds_an_image(folder, root=root)
     ]
     if beside:
         raise DataError(
@@ -118,19 +114,20 @@ def _classes(folder: Path, root: Path) -> list[tuple[Path, bool]]:
             got=f"none in {clean_name(folder.name) or 'the folder'}",
             cure="make fractured/ and normal/",
         )
-    loose = [entry.name for entry in folder.iterdir() if entry.is_file() and _is_image(entry.name)]
-    if loose:
+    if loose := _loose_images(folder):
         raise DataError(
             "an image lies in no class, and an image without a label is not normal",
-            got=clean_name(min(loose)),
+            got=clean_name(loose[0]),
             cure=f"the classes are {', '.join(inner.name for inner, _ in found)}; {_CURE}",
         )
     return found
 
 
-def _is_image(name: str) -> bool:
+def _loose_images(folder: Path) -> list[str]:
+    """Return the names of the images that lie in a folder itself."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     # A file without extension beside the folders is a note sooner than a film.
-    return "." in name.lstrip(".") and not name.startswith(".") and claims_to_be_image(name)
+    return [name for name in names if name.rfind(".") > 0 and claims_to_be_image(name)]
 
 
 def _case(root: Path, path: Path, *, label: bool, split: str | None) -> Case:

@@ -16,7 +16,7 @@ FRACTURE_WORDS = frozenset(
 
 NORMAL_WORDS = frozenset(
     {"normal", "no_fracture", "no_fractures", "non_fracture", "non_fractured", "not_fractured"}
-    | {"nonfractured", "unfractured", "without_fracture", "intact", "healthy"}
+    | {"nonfracture", "nonfractured", "unfractured", "without_fracture", "intact", "healthy"}
     | {"negative", "neg", "no", "n", "false", "f", "0", "0.0"}
 )
 """Words for an image that shows none."""
@@ -32,7 +32,7 @@ OTHER_CLASSES = frozenset(
 )
 """Classes of boxes that mark something else; such a box is left out."""
 
-_NEGATIONS = frozenset({"no", "non", "not", "without", "nonfracture", "nonfractured"})
+_NEGATIONS = frozenset({"no", "non", "not", "without"})
 _SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),

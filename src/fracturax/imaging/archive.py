@@ -50,7 +50,8 @@ def members_of(path: Path, prefix: str, limits: Limits) -> Iterator[Source | Unr
     check_at_most(total, limits.archive_bytes, "the unpacked archive in bytes")
     seen: set[str] = set()
     for index, member in enumerate(members):
-        if member.is_dir() or (is_hidden(member.filename) and ".." not in member.filename):
+        is_folder = bool(member.filename) and member.is_dir()  # looks at the last letter
+        if is_folder or (is_hidden(member.filename) and ".." not in member.filename):
             continue
         name = clean_name(prefix + member.filename)
         reason = _reason_to_refuse(member, limits)
@@ -65,6 +66,8 @@ def members_of(path: Path, prefix: str, limits: Limits) -> Iterator[Source | Unr
 
 def _reason_to_refuse(member: zipfile.ZipInfo, limits: Limits) -> str | None:
     parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+    if not parts:
+        return "the member has no name; " + _NO_TRUST
     if ".." in parts or parts[:1] == ("/",) or ":" in parts[0]:
         return "the member's name leads out of the archive; " + _NO_TRUST
     if stat.S_ISLNK(member.external_attr >> 16):

@@ -50,7 +50,7 @@ def fetch(
     *,
     root: Path,
     accept: Callable[[Offer], bool],
-    api: str = FIGSHARE,
+    api: str | None = None,
     progress: Progress = silent,
     wait_s: float = 2.0,
 ) -> Fetched:
@@ -63,7 +63,7 @@ def fetch(
         entry: The data set.
         root: Folder of the release; a filled one is checked and left as it is.
         accept: Told the offer, says whether its licence is accepted.
-        api: Address of figshare's interface.
+        api: Address of the interface to ask; figshare's if None.
         progress: Where to tell how far the work is.
         wait_s: Seconds to wait before a connection that brought nothing is tried again.
 
@@ -125,13 +125,13 @@ def check_copy(entry: DatasetEntry, root: Path) -> Fetched:
     return Fetched(root, copy, is_whole)
 
 
-def find_offer(release: Release, *, api: str = FIGSHARE) -> Offer:
+def find_offer(release: Release, *, api: str | None = None) -> Offer:
     """Ask figshare for the release that is known here.
 
     Raises:
         DataError: If it cannot be reached, or states another size or sum than the known ones.
     """
-    answer = read_answer(f"{api}/articles/{release.article}/versions/{release.version}")
+    answer = read_answer(f"{api or FIGSHARE}/articles/{release.article}/versions/{release.version}")
     try:
         (file,) = [one for one in answer["files"] if one["name"] == release.file_name]
         licence: dict[str, Any] = answer["license"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fracturax.core.case import Case
-from fracturax.core.errors import ConfigError, ImageError, LeakageError
+from fracturax.core.errors import ConfigError, DataError, ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import dataset_at, open_dataset
@@ -76,11 +76,18 @@ def train(
         progress: Where to tell how far the work is.
 
     Raises:
-        DataError: If the data set cannot be read or is too small for the folds.
+        DataError: If the data set cannot be read, is too small for the folds, or has no marked
+            fracture for a network that is trained on all films and goes into a bundle.
         ConfigError: If `out` holds the run of another recipe.
     """
     recipe = _with_known_dataset(recipe, root)
     data = prepare_training_data(recipe, root=root, progress=progress)
+    if final and not any(case.reference.boxes for case in data.cases):
+        raise DataError(
+            "a bundle needs films whose fractures are marked",
+            got="no film with a box",
+            cure='mark some, or train a classifier: [network] name = "classifier"',
+        )
     out.mkdir(parents=True, exist_ok=True)
     _keep_split(out / "split.json", data.split)
     _write_json(out / "dropped.json", [dataclasses.asdict(case) for case in data.dropped])

@@ -84,6 +84,21 @@ def test_zip_of_dicom_and_of_rasters_by_itself_and_in_a_folder(tmp_path: Path) -
     assert names == ["b.png", "x.zip/deep/a.dcm"]
 
 
+def test_a_zip_member_without_a_name_is_listed_and_the_rest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "exam.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(png(tmp_path / "film.png"), "film.png")
+        for name in ("", "."):
+            member = zipfile.ZipInfo("x")
+            member.filename = name
+            archive.writestr(member, b"x")
+    studies = find_studies(path)
+    assert [file.source.name for study in studies for file in study.files] == ["film.png"]
+    reasons = [one.reason for study in studies for one in study.unreadable]
+    assert len(reasons) == 2
+    assert all("has no name" in reason for reason in reasons)
+
+
 def test_good_members_of_a_suspicious_zip_are_read(tmp_path: Path) -> None:
     data = save(film(GRADIENT), tmp_path / "a.dcm").read_bytes()
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
