@@ -65,11 +65,18 @@ def draw_film(generator: np.random.Generator, *, fractured: bool) -> DrawnFilm:
     return DrawnFilm(np.clip(canvas, 0, 255).astype(np.uint8), gap)
 
 
-def write_release(root: Path, *, films: int = 80, first_number: int = 0, seed: int = 0) -> Path:
+def write_release(
+    root: Path,
+    *,
+    films: int = 80,
+    first_number: int = 0,
+    seed: int = 0,
+    fractured_quality: int = 95,
+) -> Path:
     """Write a release of `films` films, every second of them fractured and outlined.
 
     Regions change every ten films; the authors' `train` split names the first half of the
-    fractured films, `valid` the rest.
+    fractured films, `valid` the rest. The JPEG quality is 95; that of the fractured may be another.
     """
     generator = np.random.default_rng(seed)
     rows: list[dict[str, str]] = []
@@ -89,7 +96,8 @@ def write_release(root: Path, *, films: int = 80, first_number: int = 0, seed: i
         rows.append(row)
         folder = root / "images" / ("Fractured" if is_fractured else "Non_fractured")
         folder.mkdir(parents=True, exist_ok=True)
-        assert cv2.imwrite(str(folder / name), film.pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        quality = fractured_quality if is_fractured else 95
+        assert cv2.imwrite(str(folder / name), film.pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     _write_csv(root / "dataset.csv", rows)
     annotated = [str(image["file_name"]) for image in images]
     half = len(annotated) // 2

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fracturax.api import evaluate, load, open, train
+    from fracturax.api import audit, evaluate, load, open, train
     from fracturax.core.errors import FracturaXError
     from fracturax.core.study import Study
     from fracturax.datasets import open_dataset
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "FracturaXError": "fracturax.core.errors",
     "Study": "fracturax.core.study",
+    "audit": "fracturax.api",
     "evaluate": "fracturax.api",
     "example_study_folder": "fracturax.example",
     "load": "fracturax.api",
@@ -40,6 +41,7 @@ _HOMES = {
 __all__ = [
     "FracturaXError",
     "Study",
+    "audit",
     "evaluate",
     "example_study_folder",
     "load",

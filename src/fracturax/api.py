@@ -11,6 +11,7 @@ from fracturax.core.errors import MissingExtraError
 from fracturax.core.study import Study
 
 if TYPE_CHECKING:
+    from fracturax.core.audit import Audit
     from fracturax.evaluation import Evaluation
     from fracturax.models.bundle import Bundle
     from fracturax.models.runtime import XrayPredictor
@@ -46,6 +47,36 @@ def load(
     from fracturax.models.runtime import XrayPredictor
 
     return XrayPredictor(load_bundle(model), precision=precision, threads=threads)
+
+
+def audit(
+    root: str | Path,
+    *,
+    dataset: str = "auto",
+    split: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Audit:
+    """Find what is wrong with a data set: damage, copies, contradictions, shortcuts, leaks.
+
+    Nothing of it is changed.
+
+    Args:
+        root: The data set's folder.
+        dataset: Name of its layout, or `auto` to recognize it.
+        split: A split to check for leaks: JSON with `fold_of`, the fold of each film by name.
+        out: Folder for the page `audit.html` and `audit.json`; nothing is written if None.
+
+    Raises:
+        DataError: If there is no such folder, or no image in it.
+        ConfigError: If the split cannot be read.
+    """
+    from fracturax.pipelines.audit import audit as examine
+    from fracturax.pipelines.audit import write_audit
+
+    found = examine(root, dataset=dataset, split=split)
+    if out is not None:
+        write_audit(found, root=root, out=out)
+    return found
 
 
 def evaluate(model: XrayPredictor, cases: Sequence[Case]) -> Evaluation:

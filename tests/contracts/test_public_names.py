@@ -14,6 +14,7 @@ HEADS = {
     "read": ["study", "model"],
     "report": ["study", "prediction"],
     "write": ["report", "path"],
+    "audit": ["root", "dataset", "split", "out"],
     "evaluate": ["model", "cases"],
     "train": ["recipe", "root", "out", "version"],
     "open_dataset": ["name", "root", "split", "salt"],

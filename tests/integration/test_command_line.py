@@ -66,11 +66,41 @@ def test_a_model_to_evaluate_without_a_data_set(command: Command) -> None:
     _refused(command("evaluate", "xray"), 8, "no --root")
 
 
+def test_an_audit_says_what_to_mend_and_writes_page_document_and_clean_list(
+    command: Command, tiny_release: Path, tmp_path: Path
+) -> None:
+    out, clean = tmp_path / "out", tmp_path / "clean.csv"
+    answer = command("audit", tiny_release, "--out", out, "--fix", clean)
+    assert answer.code == 0, answer.err
+    assert answer.out == ""
+    assert "80 films are fit for training" in answer.err
+    assert json.loads((out / "audit.json").read_text())["dataset"] == "fracatlas"
+    assert "Nothing to mend was found" in (out / "audit.html").read_text()
+    assert clean.read_text().startswith("name,keep,reason\nIMG0000000,1,\n")
+
+
+def test_an_audit_as_json_is_one_document(
+    command: Command, tiny_release: Path, tmp_path: Path
+) -> None:
+    answer = command("audit", tiny_release, "--out", tmp_path / "out", "--json")
+    assert json.loads(answer.out)["counts"]["files"] == 80
+
+
+def test_an_audit_that_cannot_begin_is_refused(
+    command: Command, tiny_release: Path, tmp_path: Path
+) -> None:
+    _refused(command("audit", tmp_path / "nothing"), 4, "there is no such folder")
+    _refused(command("audit", tmp_path), 4, "no known layout fits")
+    _refused(command("audit", tiny_release, "--dataset", "cocoa"), 9, "did you mean 'coco'")
+    _refused(command("audit", tiny_release, "--fix", tmp_path / "a.txt"), 8, ".csv or .json")
+    _refused(command("audit", tiny_release, "--split", tmp_path / "a.json"), 8, "fold_of")
+
+
 def test_no_arguments_show_the_help(command: Command) -> None:
     answer = command()
     shown = answer.out + answer.err
     assert "Traceback" not in shown
-    for word in ("Usage", "read", "info", "doctor", "train", "evaluate", "demo"):
+    for word in ("Usage", "read", "info", "doctor", "audit", "train", "evaluate", "demo"):
         assert word in shown
 
 

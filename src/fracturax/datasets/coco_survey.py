@@ -107,10 +107,7 @@ class _Surveyor:
             for category in document["categories"]
             if isinstance(category, dict) and isinstance(category.get("id"), int | str)
         }
-        for key, name in names.items():
-            if box_class_of(name) is None:
-                words = f"the category {clean_name(name)[:40]!r} may or may not be a fracture"
-                self.note("row_cannot_be_read", f"{path.name}, category {key}", words)
+        unclear: set[str] = set()
         for index, annotation in enumerate(document["annotations"]):
             place = f"{path.name}, annotations[{index}]"
             try:
@@ -119,8 +116,13 @@ class _Surveyor:
                 words = "names an image or a category that is not listed"
                 self.note("unknown_in_annotations", place, words)
                 continue
+            kind = box_class_of(name)
+            if kind is None and name not in unclear:
+                unclear.add(name)
+                words = f"the category {clean_name(name)[:40]!r} may or may not be a fracture"
+                self.note("row_cannot_be_read", place, words)
             if image is not None:
-                self._add(image, box_class_of(name), annotation, place)
+                self._add(image, kind, annotation, place)
 
     def _add(
         self, image: _Image, kind: str | None, annotation: Mapping[str, Any], place: str

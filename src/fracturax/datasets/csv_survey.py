@@ -100,11 +100,11 @@ def _film(
     claims = tuple(
         Claim(f"line {line.number}", label) for line, label in labels if label is not None
     )
+    boxes = [box for line in lines if (box := _box(line, problems)) is not None]
     if len({claim.fracture for claim in claims}) > 1:
         words = f"its {len(lines)} lines contradict each other about its label"
         conflicts.append(TableConflict("table_against_itself", name, words, name))
-    boxes = [box for line in lines if (box := _box(line, problems)) is not None]
-    if len(lines) > max(len(boxes), 1):
+    elif len(lines) > max(len(boxes), 1):
         words = f"{table} has {len(lines)} lines of it and {len(boxes)} boxes"
         conflicts.append(TableConflict("listed_twice", name, words, name))
     if boxes and claims and not any(claim.fracture for claim in claims):

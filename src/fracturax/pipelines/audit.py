@@ -33,6 +33,7 @@ from fracturax.core.provenance import software_version
 from fracturax.core.study import Study
 from fracturax.datasets import survey_dataset
 from fracturax.datasets.copies import CopyPair, find_copies
+from fracturax.datasets.examine import picture_of
 from fracturax.datasets.leaks import SplitFilm, find_leaks
 from fracturax.datasets.splits import drop_copies, join_groups
 from fracturax.datasets.survey import Survey, SurveyedFilm, file_conflicts
@@ -40,6 +41,7 @@ from fracturax.datasets.traits import Traits, acquisition_groups, name_traits, n
 from fracturax.evaluation import wilson_interval
 from fracturax.pipelines.examination import FileRecord, examine_files
 from fracturax.pipelines.shortcuts import LabelledFilm, find_shortcuts
+from fracturax.reporting.audit_page import audit_page
 from fracturax.reporting.replacement import replacing
 
 _LARGEST_NEIGHBOURHOOD = 10
@@ -152,8 +154,55 @@ def audit(
     )
 
 
+def write_audit(
+    audit: Audit, *, root: str | Path, out: str | Path, progress: Progress = silent
+) -> Path:
+    """Write an audit as `audit.json` and as the page `audit.html` with its pictures.
+
+    Args:
+        audit: What was found.
+        root: The data set's folder, for the pictures.
+        out: Folder to write to; made if it is not there.
+        progress: Where to tell how far the work is.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: If the folder cannot be written to.
+    """
+    root, out = Path(root), Path(out)
+    base = root if root.is_dir() else root.parent
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "the folder for the audit cannot be made",
+            got=type(error).__name__,
+            cure="give another one: --out FOLDER",
+        ) from error
+    text = json.dumps(audit.as_document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    page = audit_page(audit, look=lambda file: picture_of(base / file), progress=progress)
+    for name, content in (("audit.json", text), ("audit.html", page)):
+        with replacing(out / name) as stream:
+            stream.write(content.encode("utf-8", "backslashreplace"))
+    return out / "audit.html"
+
+
+def check_clean_list(path: Path) -> None:
+    """Refuse a clean list of a form that there is not, before the work begins.
+
+    Raises:
+        ConfigError: If the suffix is neither `.csv` nor `.json`.
+    """
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise ConfigError(
+            "a clean list has no such form", got=repr(path.suffix), cure="use .csv or .json"
+        )
+
+
 def write_clean_list(audit: Audit, path: Path) -> None:
-    """Write which files are fit for training and why the others are not; none is deleted.
+    """Write which films are fit for training and why the others are not; none is deleted.
 
     Args:
         audit: The audit.
@@ -162,19 +211,16 @@ def write_clean_list(audit: Audit, path: Path) -> None:
     Raises:
         ConfigError: If the suffix is neither, or the folder cannot be written to.
     """
+    check_clean_list(path)
     rows = [{"name": one.name, "keep": one.keep, "reason": one.reason} for one in audit.clean]
     if path.suffix.lower() == ".json":
         text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
-    elif path.suffix.lower() == ".csv":
+    else:
         stream = io.StringIO(newline="")
         writer = csv.DictWriter(stream, ["name", "keep", "reason"], lineterminator="\n")
         writer.writeheader()
         writer.writerows({**row, "keep": int(bool(row["keep"]))} for row in rows)
         text = stream.getvalue()
-    else:
-        raise ConfigError(
-            "a clean list has no such form", got=repr(path.suffix), cure="use .csv or .json"
-        )
     with replacing(path) as out:
         out.write(text.encode("utf-8", "backslashreplace"))
 
@@ -323,7 +369,7 @@ def _labelled(film: _Film, group: int) -> LabelledFilm:
         traits=film.traits,
         fracture=bool(film.said.label),
         group=group,
-        own=film.copy_group,
+        own=group if film.said.patient is not None else film.copy_group,
         series=film.series,
         number=film.number,
         region=film.said.attributes.get("region", ""),

@@ -1,5 +1,7 @@
 """One Report, many forms: a JSON document, a page, a picture, a table; they say the same thing."""
 
+from fracturax.reporting.audit_page import audit_page
+from fracturax.reporting.audit_wording import finding_lines, headline
 from fracturax.reporting.document import document_text, report_document, schema
 from fracturax.reporting.page import report_page
 from fracturax.reporting.picture import Picture, Placement, draw_picture
@@ -15,8 +17,11 @@ __all__ = [
     "ReportTable",
     "SummaryPage",
     "TableRow",
+    "audit_page",
     "document_text",
     "draw_picture",
+    "finding_lines",
+    "headline",
     "report_document",
     "report_page",
     "schema",

@@ -19,6 +19,7 @@ from fracturax.core.audit import (
     Shortcut,
     TableConflict,
 )
+from fracturax.core.progress import Progress, silent
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.reporting.audit_wording import (
     LEAKS,
@@ -115,7 +116,7 @@ class _Section:
         return self.count - len(self.items)
 
 
-def audit_page(audit: Audit, *, look: Look) -> str:
+def audit_page(audit: Audit, *, look: Look, progress: Progress = silent) -> str:
     """Return an audit as one HTML page with everything in it.
 
     The page runs no script, asks no server, and forbids both in its security policy. Every text
@@ -124,7 +125,8 @@ def audit_page(audit: Audit, *, look: Look) -> str:
 
     Args:
         audit: What was found.
-        look: Gives the pictures; called for those that are shown only.
+        look: Gives the pictures; called for those that are shown only, once each.
+        progress: Where to tell how far the work is.
 
     Returns:
         HTML to be saved as UTF-8.
@@ -137,6 +139,8 @@ def audit_page(audit: Audit, *, look: Look) -> str:
         True
     """
     see = _Gallery(look)
+    for file in progress(files_shown(audit), "drawing the page"):
+        see(file)
     sections = [*_lists(audit, see), *_conflicts(audit, see), *_leaks(audit, see)]
     order = {name: place for place, name in enumerate(("shortcut", "weak", "harmless"))}
     text = (
@@ -158,6 +162,27 @@ def audit_page(audit: Audit, *, look: Look) -> str:
     )
     # Names of odd files may hold lone surrogates, which UTF-8 cannot carry.
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def files_shown(audit: Audit) -> list[str]:
+    """Return the files whose pictures the page shows, each once.
+
+    Example:
+        >>> from fracturax.core.audit import AuditCounts
+        >>> counts = AuditCounts(1, 1, 0, 0, 0, 0, 0)
+        >>> files_shown(Audit("folder", "a", "0.1", counts, (DamagedFile("a", "a.png", "cut"),)))
+        ['a.png']
+    """
+    asked: dict[str, None] = {}
+
+    def ask(file: str) -> None:
+        asked[file] = None
+
+    see = _Gallery(ask)
+    for sections in (_lists(audit, see), _conflicts(audit, see), _leaks(audit, see)):
+        for _ in sections:
+            pass
+    return list(asked)
 
 
 class _Gallery:
