@@ -63,7 +63,8 @@ def peer() -> list[str]:
     bounds = result["group_bootstrap"]
     return [
         f"A fine-tuned MobileNetV2 classifier (320 px) in the same folds ({result['films']} "
-        f"films of fold {', '.join(result['folds'])}; its training saw 10,400 films a fold, ours 18,720 and 48,000 windows): AUROC "
+        f"films of fold {', '.join(result['folds'])}; its training saw 10,400 films a fold, ours "
+        "18,720 and 48,000 windows): AUROC "
         f"{result['auroc_peer']:.3f}, ours {result['auroc_ours']:.3f} (ranks within folds); "
         f"difference {result['difference']:.3f} ({bounds['low']:.3f} to {bounds['high']:.3f})."
     ]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.datasets.fingerprints import Box, Fingerprint
-from fracturax.datasets.overlay import Overlay
+from fracturax.datasets.overlay import Overlay, quiet_parts, to_film
 
 _Corners = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ def describe_change(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> s
         >>> from fracturax.datasets.fingerprints import fingerprint
         >>> blank = fingerprint(np.zeros((40, 50), np.uint8))
         >>> turn = np.array([[0.0, -1.0, 39.0], [1.0, 0.0, 0.0]])
-        >>> seen = Overlay(0.99, turn, True, 0.0, 0.0, 0.0, 0.0)
+        >>> seen = Overlay(0.99, 40, 0.1, turn, is_negative=True)
         >>> describe_change(blank, fingerprint(np.zeros((50, 40), np.uint8)), seen)
         'rotated by 90°, inverted'
     """
@@ -100,16 +100,26 @@ def _areas(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> list[str]:
 def _shares(
     one: Fingerprint, other: Fingerprint, matrix: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return how much of a film's content lies in the other's frame, and how much is plain there.
+    """Return how much of a film lies in the other's frame, and how much content is plain there.
 
     A part that was blanked out at the edge is left out of the other's inside, though not of
     its frame.
     """
-    content = _through(matrix, _corners_of(one.inside))
-    area = max(_area(content), 1e-6)
-    framed = _common(content, _corners_of((0, 0, *other.shape))) / area
-    seen = _common(content, _corners_of(other.inside)) / area
-    return framed, framed - seen
+    film = _through(matrix, _corners_of(one.inside))
+    framed = _common(film, _corners_of((0, 0, *other.shape))) / max(_area(film), 1e-6)
+    rows, columns = np.nonzero(quiet_parts(one.picture)[::4, ::4] == 0)
+    if not len(rows):
+        return framed, 0.0
+    placed = np.vstack([to_film(one), [0.0, 0.0, 1.0]])
+    content = _through(matrix @ placed, 4.0 * np.column_stack([columns, rows]).astype(np.float64))
+    in_frame = _within(content, (0, 0, *other.shape))
+    return framed, float((in_frame & ~_within(content, other.inside)).mean())
+
+
+def _within(points: _Corners, box: Box) -> npt.NDArray[np.bool_]:
+    (left, top), (right, bottom) = _corners_of(box)[[0, 2]]
+    x, y = points.T
+    return np.asarray((x >= left) & (x <= right) & (y >= top) & (y <= bottom))
 
 
 def _corners_of(box: Box) -> _Corners:

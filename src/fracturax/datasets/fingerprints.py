@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ def fingerprint(pixels: npt.NDArray[np.uint8]) -> Fingerprint:
 
     Example:
         >>> film = np.zeros((300, 200), np.uint8)
-        >>> film[100:200, 50:150] = 200
+        >>> film[100:200, 50:150] = np.add.outer(np.arange(100), np.arange(100))
         >>> fingerprint(film).inside
         (100, 50, 200, 150)
     """
@@ -141,10 +142,11 @@ def _describe_corners(
     scale = _CORNER_SIDE / max(pixels.shape)
     rows, columns = (max(8, round(length * scale)) for length in pixels.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    sift = cv2.SIFT_create(_CORNERS_SOUGHT, _LAYERS, _CONTRAST, _EDGE, _SIGMA, True)
-    corners, raw = sift.detectAndCompute(
-        _even_contrast(cv2.resize(pixels, (columns, rows), interpolation=how)), None
-    )
+    # The stubs of OpenCV leave its features out.
+    features: Any = cv2
+    sift = features.SIFT_create(_CORNERS_SOUGHT, _LAYERS, _CONTRAST, _EDGE, _SIGMA, True)
+    resized = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=how), np.uint8)
+    corners, raw = sift.detectAndCompute(_even_contrast(resized), None)
     if raw is None:
         return np.zeros((0, 4), np.float32), np.zeros((0, _NUMBERS), np.int8)
     places = np.array([(*corner.pt, corner.size, corner.angle) for corner in corners], np.float32)
@@ -164,7 +166,8 @@ def _even_contrast(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     values = pixels.astype(np.float32)
     detail = values - cv2.GaussianBlur(values, (0, 0), _NEIGHBOURHOOD_PX)
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), _NEIGHBOURHOOD_PX))
-    return np.clip(128 + 40 * detail / (spread + _NOISE), 0, 255).astype(np.uint8)
+    even = np.clip(128 + 40 * detail / (spread + _NOISE), 0, 255)
+    return np.asarray(even, np.uint8)
 
 
 def _strongest_everywhere(

@@ -17,16 +17,17 @@ Matrix = npt.NDArray[np.float64]
 _Flags = npt.NDArray[np.uint8]
 _AnyPixels = TypeVar("_AnyPixels", npt.NDArray[np.float32], npt.NDArray[np.uint8])
 
-FEWEST_CORNERS = 8
+FEWEST_CORNERS = 10
+_COST_OF_A_PIXEL, _USUAL_MISS_PX, _NEAR_PX = 0.1, 0.4, 4.0
 _LIKE_DESCRIPTORS = 70.0
 _MOST_MATCHES = 150
 _TOLERANCE, _INNER_TOLERANCE = 0.025, 0.016
 _DETAIL_PX = 2.5
 _PATCH_PX = 16
-_PLAIN_PX, _PLAIN_RANGE, _QUIET_RANGE = 9, 2, 6
+_PLAIN_PX, _PLAIN_RANGE, _QUIET_RANGE = 9, 2, 10
 _FAINT = 0.5
 _FEWEST_PATCHES = 12
-_STRONG_SHARE = 0.6
+_STRONG_SHARE = 0.5
 _CLEAR, _GAIN_OF_STRETCH = 0.97, 0.02
 _HOPELESS = 0.3
 _FARTHEST_SCALE = 6.0
@@ -38,8 +39,11 @@ class Overlay:
     """One film laid over another.
 
     Args:
-        agreement: Correlation of fine detail that 60 % of the patches with strong detail reach;
+        agreement: Median correlation of fine detail, over the patches with the strongest detail;
             1 in an exact copy.
+        corners: How many corners of the one meet their like in the other within a pixel.
+        miss_px: By how much like corners miss each other in the median, in pixels of pictures of
+            256. Films of one patient in one pose agree in general, and their corners are off.
         transform: From pixels (x, y) of the one film to those of the other, shape (2, 3).
         is_negative: Whether bright is dark in the other.
         blank: Share of the common area that is plain in the other and is not in the one.
@@ -49,12 +53,19 @@ class Overlay:
     """
 
     agreement: float
+    corners: int
+    miss_px: float
     transform: Matrix
-    is_negative: bool
-    blank: float
-    blank_before: float
-    tone_change: float
-    foreign: float
+    is_negative: bool = False
+    blank: float = 0.0
+    blank_before: float = 0.0
+    tone_change: float = 0.0
+    foreign: float = 0.0
+
+    @property
+    def similarity(self) -> float:
+        """The agreement, less what corners miss each other by beyond what compression does."""
+        return self.agreement - _COST_OF_A_PIXEL * max(0.0, self.miss_px - _USUAL_MISS_PX)
 
 
 def lay_over(
@@ -62,13 +73,13 @@ def lay_over(
 ) -> Overlay | None:
     """Lay one film over another, or return None where no transform makes them meet.
 
-    The corners vote for a transform (turn, scale, shift), the pixels then refine it, stretch
-    and shear included. Finally the fine detail of both is compared, patch by patch: films of one
-    patient in one pose agree in the coarse and not in the fine, and a label or a cassette edge
-    that two films share fills few patches.
+    The corners vote for a transform (turn, scale, shift), and the pixels refine it. Then the fine
+    detail of both is compared patch by patch, where either has most of it: films of one patient in
+    one pose agree in the coarse and not in the fine, and a label or a cassette edge that two films
+    share fills few of the patches.
     """
-    start = _agree_on_transform(one, other, mirrored=mirrored, negative=negative)
-    if start is None:
+    met = _agree_on_transform(one, other, mirrored=mirrored, negative=negative)
+    if met is None:
         return None
     first, second = one.picture, other.picture
     if mirrored:
@@ -76,24 +87,23 @@ def lay_over(
     if negative:
         first = 255 - first
     # Compare where less is known: the finer picture is brought down to the coarser.
-    is_swapped = _scale(start) > 1
-    moving, fixed, matrix = (
-        (second, first, _inverse(start)) if is_swapped else (first, second, start)
-    )
-    pair = _Pair.of(np.ascontiguousarray(moving), np.ascontiguousarray(fixed), _scale(matrix))
-    matrix = _meet(pair, matrix)
-    if matrix is None:
+    is_swapped = _scale(met.matrix) > 1
+    moving, fixed = (second, first) if is_swapped else (first, second)
+    start = _inverse(met.matrix) if is_swapped else met.matrix
+    pair = _Pair.of(np.ascontiguousarray(moving), np.ascontiguousarray(fixed), _scale(start))
+    matrix = _meet(pair, start)
+    compared = None if matrix is None else pair.compare(matrix)
+    if matrix is None or compared is None:
         return None
-    compared = pair.compare(matrix)
-    if compared is None:
-        return None
-    if is_swapped:
-        matrix = _inverse(matrix)
     blank_before, blank, foreign = compared.lost_before, compared.lost, compared.only_fixed
     if is_swapped:
-        blank_before, blank, foreign = compared.lost, compared.lost_before, compared.only_moving
+        matrix = _inverse(matrix)
+        blank_before, blank, foreign = blank, blank_before, compared.only_moving
+    corners, miss_px = met.misses(matrix)
     return Overlay(
         agreement=compared.agreement,
+        corners=corners,
+        miss_px=miss_px,
         transform=_between_films(matrix, one, other, mirrored=mirrored),
         is_negative=negative,
         blank=blank,
@@ -109,16 +119,15 @@ def _meet(pair: _Pair, matrix: Matrix) -> Matrix | None:
     Only where it clearly helps may the film be stretched: on a single straight bone a stretch
     along it hardly shows, and would be made up. A copy is never sheared.
     """
-    half, start = pair.halved(), _resized(matrix, 0.5)
-    coarse, likeness = half.refine(start, rounds=6)
-    if likeness < _CLEAR:
-        stretched, better = half.refine(coarse, rounds=8, may_stretch=True)
-        if better > likeness + _GAIN_OF_STRETCH:
-            coarse, likeness = stretched, better
-            fine, _ = pair.refine(_resized(coarse, 2.0), rounds=5, may_stretch=True)
-            return fine
+    half = pair.halved()
+    coarse, likeness = half.refine(_resized(matrix, 0.5), rounds=5)
     if likeness < _HOPELESS:
         return None
+    if likeness < _CLEAR:
+        stretched, better = half.refine(coarse, rounds=5, may_stretch=True)
+        if better > likeness + _GAIN_OF_STRETCH:
+            fine, _ = pair.refine(_resized(stretched, 2.0), rounds=5, may_stretch=True)
+            return fine
     fine, _ = pair.refine(_resized(coarse, 2.0), rounds=4)
     return fine
 
@@ -131,11 +140,11 @@ def _scale(matrix: Matrix) -> float:
 
 
 def _inverse(matrix: Matrix) -> Matrix:
-    return np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
+    return np.asarray(np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2], np.float64)
 
 
 def _after(second: Matrix, first: Matrix) -> Matrix:
-    return second @ np.vstack([first, [0.0, 0.0, 1.0]])
+    return np.asarray(second @ np.vstack([first, [0.0, 0.0, 1.0]]), np.float64)
 
 
 def _rescaling(x: float, y: float, left: float = 0.0, top: float = 0.0) -> Matrix:
@@ -156,10 +165,11 @@ def _between_films(
     if mirrored:
         flip = np.array([[-1.0, 0.0, one.picture.shape[1] - 1.0], [0.0, 1.0, 0.0]])
         matrix = _after(matrix, flip)
-    return _after(_to_film(other), _after(matrix, _inverse(_to_film(one))))
+    return _after(to_film(other), _after(matrix, _inverse(to_film(one))))
 
 
-def _to_film(print_: Fingerprint) -> Matrix:
+def to_film(print_: Fingerprint) -> Matrix:
+    """Return the transform from pixels of a fingerprint's picture to those of its film."""
     top, left, bottom, right = print_.inside
     rows, columns = print_.picture.shape
     return _rescaling((right - left) / columns, (bottom - top) / rows, left, top)
@@ -168,9 +178,33 @@ def _to_film(print_: Fingerprint) -> Matrix:
 # ── corners ────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """The transform that like corners agree on, and these corners: their numbers and places.
+
+    Places are complex numbers, x + iy: a turn with a scale is a factor, and a shift a sum.
+    """
+
+    matrix: Matrix
+    first: npt.NDArray[np.intp]
+    here: npt.NDArray[np.complex128]
+    there: npt.NDArray[np.complex128]
+
+    def misses(self, matrix: Matrix) -> tuple[int, float]:
+        """Return how many corners meet within a pixel, and the median miss of those near."""
+        x, y = self.here.real, self.here.imag
+        across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]
+        down = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]
+        apart = np.abs(across + 1j * down - self.there) / max(1.0, _scale(matrix))
+        near = apart < _NEAR_PX
+        if not near.any():
+            return 0, float("inf")
+        return len(np.unique(self.first[apart < 1])), float(np.median(apart[near]))
+
+
 def _agree_on_transform(
     one: Fingerprint, other: Fingerprint, *, mirrored: bool, negative: bool
-) -> Matrix | None:
+) -> _Met | None:
     """Find the turn, scale and shift that most pairs of like corners agree on.
 
     Each pair of corners proposes the transform that takes the one to the other, size and angle
@@ -180,7 +214,7 @@ def _agree_on_transform(
     first, second = _like_corners(codes, other.descriptors)
     if len(first) < FEWEST_CORNERS:
         return None
-    source, target = places[first], other.places[second]
+    source, target = places[first].astype(np.float64), other.places[second].astype(np.float64)
     turn = np.radians(target[:, 3] - source[:, 3])
     factor = target[:, 2] / source[:, 2] * np.exp(1j * turn)
     here = source[:, 0] + 1j * source[:, 1]
@@ -188,22 +222,22 @@ def _agree_on_transform(
     side = max(other.picture.shape)
     misses = np.abs(factor[:, None] * (here - here[:, None]) + there[:, None] - there)
     agree = (misses < _TOLERANCE * side).sum(axis=1)
-    best = int(agree.argmax())
-    inliers = misses[best] < _TOLERANCE * side
+    inliers = misses[int(agree.argmax())] < _TOLERANCE * side
     for _ in range(3):
         a, b = here[inliers], there[inliers]
         spread = a - a.mean()
         length = float((np.abs(spread) ** 2).sum())
         if length < 1e-6:
             return None
-        slope = ((b - b.mean()) * spread.conj()).sum() / length
-        shift = b.mean() - slope * a.mean()
+        slope = complex(((b - b.mean()) * spread.conj()).sum() / length)
+        shift = complex(b.mean() - slope * a.mean())
         inliers = np.abs(slope * here + shift - there) < _INNER_TOLERANCE * side
         if len(np.unique(first[inliers])) < FEWEST_CORNERS:
             return None
     if not 1 / _FARTHEST_SCALE < abs(slope) < _FARTHEST_SCALE:
         return None
-    return np.array([[slope.real, -slope.imag, shift.real], [slope.imag, slope.real, shift.imag]])
+    matrix = np.array([[slope.real, -slope.imag, shift.real], [slope.imag, slope.real, shift.imag]])
+    return _Met(matrix, first, here, there)
 
 
 def _seen(
@@ -266,13 +300,13 @@ class _Pair:
         values = moving.astype(np.float32)
         if scale < 0.9:
             # What shrinks must first lose the detail that the smaller picture cannot hold.
-            values = cv2.GaussianBlur(values, (0, 0), 0.5 * (scale**-2 - 1) ** 0.5)
-        blurred = [cv2.blur(picture, (3, 3)) for picture in (moving, fixed)]
+            blur = 0.5 * (scale**-2 - 1) ** 0.5
+            values = np.asarray(cv2.GaussianBlur(values, (0, 0), blur), np.float32)
         return cls(
             moving=values,
             fixed=fixed.astype(np.float32),
             plain=(_flat(moving, _PLAIN_RANGE), _flat(fixed, _PLAIN_RANGE)),
-            quiet=(_flat(blurred[0], _QUIET_RANGE), _flat(blurred[1], _QUIET_RANGE)),
+            quiet=(quiet_parts(moving), quiet_parts(fixed)),
         )
 
     def halved(self) -> _Pair:
@@ -293,20 +327,24 @@ class _Pair:
         """Say which part of the fixed picture can be compared."""
         size = self.fixed.shape[::-1]
         stacked = np.dstack([np.ones_like(self.plain[0]), self.plain[0], self.quiet[0]])
-        warped = cv2.warpAffine(stacked, matrix, size, flags=cv2.INTER_NEAREST)
+        warped = np.asarray(
+            cv2.warpAffine(stacked, matrix, size, flags=cv2.INTER_NEAREST), np.uint8
+        )
         common, plain, quiet = warped[:, :, 0], warped[:, :, 1], warped[:, :, 2]
         five, around = np.ones((5, 5), np.uint8), np.ones((11, 11), np.uint8)
-        lost_before = cv2.morphologyEx(plain & (1 - self.quiet[1]), cv2.MORPH_OPEN, five)
-        lost = cv2.morphologyEx(self.plain[1] & (common - quiet), cv2.MORPH_OPEN, five)
-        near = cv2.dilate(lost_before | lost, around)
+        lost = [
+            np.asarray(cv2.morphologyEx(part, cv2.MORPH_OPEN, five), np.uint8)
+            for part in (plain & (1 - self.quiet[1]), self.plain[1] & (common - quiet))
+        ]
+        near = np.asarray(cv2.dilate(lost[0] | lost[1], around), np.uint8)
         usable = cv2.erode(common & (1 - near), np.ones((3, 3), np.uint8))
         inner = cv2.erode(common, np.ones((3, 3), np.uint8))
         area = max(1, int(common.sum()))
         return _Masks(
             common=inner > 0,
             usable=usable > 0,
-            lost_before=float(lost_before.sum()) / area,
-            lost=float(lost.sum()) / area,
+            lost_before=float(lost[0].sum()) / area,
+            lost=float(lost[1].sum()) / area,
         )
 
     def refine(
@@ -378,6 +416,11 @@ class _Masks:
     lost: float
 
 
+def quiet_parts(picture: npt.NDArray[np.uint8]) -> _Flags:
+    """Mark the larger parts in which at most noise is seen."""
+    return _flat(np.asarray(cv2.blur(picture, (3, 3))), _QUIET_RANGE)
+
+
 def _flat(picture: npt.NDArray[np.uint8], most: int) -> _Flags:
     """Mark larger parts in which neighbouring grey values differ by `most` at most."""
     three, wide = np.ones((3, 3), np.uint8), np.ones((_PLAIN_PX, _PLAIN_PX), np.uint8)
@@ -417,8 +460,8 @@ def _strongest(strength: Pixels, most: int) -> npt.NDArray[np.intp]:
 
 def _slopes(picture: Pixels) -> tuple[Pixels, Pixels]:
     return (
-        cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=0.125),
-        cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=0.125),
+        np.asarray(cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=0.125), np.float32),
+        np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=0.125), np.float32),
     )
 
 

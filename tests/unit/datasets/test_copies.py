@@ -72,7 +72,7 @@ CHANGES: dict[str, tuple[Callable[[Film], Film], str]] = {
 
 @pytest.fixture(scope="module")
 def limbs() -> list[Fingerprint]:
-    return [fingerprint(draw_limb(seed)) for seed in range(12)]
+    return [fingerprint(draw_limb(seed)) for seed in range(8)]
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_a_changed_copy_is_found_among_films_alike_in_layout(
     change, words = CHANGES[name]
     copy = fingerprint(np.ascontiguousarray(change(draw_limb(3))))
     pairs = find_copies([*limbs, copy])
-    assert [(pair.one, pair.other, pair.kind) for pair in pairs] == [(3, 12, "near")]
+    assert [(pair.one, pair.other, pair.kind) for pair in pairs] == [(3, 8, "near")]
     assert words in pairs[0].change
-    assert 0.89 <= pairs[0].similarity <= 1
+    assert 0.9 <= pairs[0].similarity <= 1
 
 
 def test_a_copy_of_a_copy_of_a_real_layout_is_found(forearm: Film) -> None:
@@ -105,13 +105,13 @@ def test_films_alike_in_layout_and_frame_are_no_copies(limbs: list[Fingerprint])
 
 
 def test_two_exposures_of_one_patient_in_one_pose_are_no_copies() -> None:
-    films = [draw_limb(seed, exposure=number) for seed in range(4) for number in range(3)]
+    films = [draw_limb(seed, exposure=number) for seed in range(3) for number in range(3)]
     assert find_copies([fingerprint(film) for film in films]) == []
 
 
 def test_drawn_films_of_the_tiny_release_are_no_copies() -> None:
     generator = np.random.default_rng(0)
-    films = [draw_film(generator, fractured=bool(number % 2)).pixels for number in range(30)]
+    films = [draw_film(generator, fractured=bool(number % 2)).pixels for number in range(20)]
     assert find_copies([fingerprint(film) for film in films]) == []
 
 
@@ -126,28 +126,28 @@ def test_exact_copies_are_paired_with_the_first_of_them(limbs: list[Fingerprint]
 
 def test_the_order_of_the_images_changes_no_pair(limbs: list[Fingerprint]) -> None:
     mirrored = fingerprint(np.ascontiguousarray(draw_limb(5)[:, ::-1]))
-    smaller = fingerprint(_rescaled(draw_limb(8), 0.5))
+    smaller = fingerprint(_rescaled(draw_limb(7), 0.5))
     prints = [*limbs, mirrored, smaller, limbs[2]]
     order = np.random.default_rng(7).permutation(len(prints)).tolist()
     straight = {frozenset((pair.one, pair.other)) for pair in find_copies(prints)}
     shuffled = find_copies([prints[index] for index in order])
     assert {frozenset((order[pair.one], order[pair.other])) for pair in shuffled} == straight
-    assert straight == {frozenset((5, 12)), frozenset((8, 13)), frozenset((2, 14))}
+    assert straight == {frozenset((5, 8)), frozenset((7, 9)), frozenset((2, 10))}
 
 
 def test_the_pairs_are_ordered_and_one_comes_first(limbs: list[Fingerprint]) -> None:
-    copies = [fingerprint(255 - draw_limb(seed)) for seed in (9, 4, 6)]
+    copies = [fingerprint(255 - draw_limb(seed)) for seed in (6, 4, 5)]
     pairs = find_copies([*copies, *limbs])
-    assert [(pair.one, pair.other) for pair in pairs] == [(0, 12), (1, 7), (2, 9)]
+    assert [(pair.one, pair.other) for pair in pairs] == [(0, 9), (1, 7), (2, 8)]
 
 
 def test_a_copy_is_found_among_many_copies_of_another_film(limbs: list[Fingerprint]) -> None:
-    # Forty near copies of one film are neighbours of each other in every list of the index.
-    many = [fingerprint(_reencoded(draw_limb(0), quality)) for quality in range(50, 90)]
+    # Thirty near copies of one film are neighbours of each other in every list of the index.
+    many = [fingerprint(_reencoded(draw_limb(0), quality)) for quality in range(50, 80)]
     pairs = find_copies([*many, limbs[1], fingerprint(255 - draw_limb(1))])
-    groups = join_groups(range(42), [(pair.one, pair.other) for pair in pairs])
-    assert set(groups[:40]) == {0}
-    assert groups[40] == groups[41] != 0
+    groups = join_groups(range(32), [(pair.one, pair.other) for pair in pairs])
+    assert set(groups[:30]) == {0}
+    assert groups[30] == groups[31] != 0
 
 
 def test_no_image_and_one_image_have_no_copies(limbs: list[Fingerprint]) -> None:
