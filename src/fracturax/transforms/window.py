@@ -114,7 +114,7 @@ def cut_window(
         >>> film[40:60, 40:60] = 255
         >>> window, _ = cut_window(film, (50, 50), side=40, size=8)
         >>> int(window[3:5, 3:5].min()), int(window[0].max())
-        (254, 0)
+        (255, 0)
     """
     zoom = size / side
     angle = np.deg2rad(degrees)

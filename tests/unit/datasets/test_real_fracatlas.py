@@ -7,12 +7,8 @@ from fracturax.core.errors import ImageError
 from fracturax.datasets import open_dataset
 from fracturax.datasets.copies import find_copies
 from fracturax.datasets.fingerprints import fingerprint
-from fracturax.datasets.splits import (
-    check_no_leak,
-    drop_copies,
-    group_folds,
-    join_groups,
-)
+from fracturax.datasets.passport import check_no_leak
+from fracturax.datasets.splits import drop_copies, group_folds, join_groups
 
 # The release puts copies of one examination more than a thousand numbers apart, one of them
 # with the contrary label, and holds files that are cut off.
