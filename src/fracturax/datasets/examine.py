@@ -91,7 +91,7 @@ def examine(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Examined:
     pixels = display_pixels(film)
     rows, columns = pixels.shape
     if gap is None and (share := grey_tail(pixels)) >= _GREY_TAIL:
-        gap = f"the lower {share:.0%} of the picture are the grey that decoders paint for no data"
+        gap = f"the lower {100 * share:.0f} % are the grey that decoders paint for missing data"
     if gap is not None:
         return Examined(sha256, rows, columns, traits, Damage("truncated", gap))
     measured = pixel_traits(pixels)

@@ -175,13 +175,13 @@ def _read_rows(path: Path, conflicts: _Conflicts) -> dict[str, list[Mapping[str,
         if not row["fracture_count"].isdigit():
             wrong.append("fracture_count")
         if wrong:
-            words = f"line {line}: {', '.join(wrong)} hold no number that is allowed there"
+            words = f"what stands under {', '.join(wrong)} is not allowed there"
             conflicts.note("row_cannot_be_read", f"{path.name}, line {line}", words)
         name = PurePosixPath(row["image_id"].replace("\\", "/")).name
         if name:
             rows[name].append(row)
         else:
-            words = f"line {line} names no image"
+            words = "it names no image"
             conflicts.note("row_cannot_be_read", f"{path.name}, line {line}", words)
     return dict(rows)
 
@@ -207,9 +207,7 @@ def _read_csv(
             return
         for row in reader:
             if None in row or any(row[column] is None for column in columns):
-                words = (
-                    f"line {reader.line_num} has {'too many' if None in row else 'too few'} cells"
-                )
+                words = f"it has {'too many' if None in row else 'too few'} cells"
                 conflicts.note("row_cannot_be_read", f"{path.name}, line {reader.line_num}", words)
             elif any(row.values()):
                 yield reader.line_num, {key: value.strip() for key, value in row.items()}

@@ -499,12 +499,12 @@ def _by_name(films: Sequence[_Film], reasons: Sequence[str]) -> list[CleanFile]:
 def _unfit(film: _Film) -> str:
     """Say why a film cannot be trained on, whatever copies of it there are."""
     if film.record is None:
-        return "there is no file"
+        return "no file: a table lists it, and nothing is there"
     if film.record.examined.damage is not None:
         damage = film.record.examined.damage
         return f"{damage.kind}: {damage.reason}"
     if not film.said.is_listed:
-        return "no table lists it"
+        return "not listed: no table names it"
     if film.said.label is None and film.said.claims:
         said = (
             f"{claim.source} says {'fractured' if claim.fracture else 'not fractured'}"

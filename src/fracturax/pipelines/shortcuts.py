@@ -508,6 +508,10 @@ def _count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def _inside(title: str) -> str:
     """Return a title as it stands inside a sentence."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
@@ -528,9 +532,9 @@ def _rule_above(score: Scores, label: Flags, what: str | None = None) -> _Rule:
         holds = score >= cut
         if 0 < holds.sum() < len(label):
             words = (
-                f"the {holds.mean():.0%} of films with the highest score"
+                f"the {_percent(float(holds.mean()))} of films with the highest score"
                 if what is None
-                else f"{what} from {cut:.0%}"
+                else f"{what} from {_percent(cut)}"
             )
             rules.append(_rule(words, holds, label))
     nothing = _rule(what or "their score", np.ones_like(label), label)
@@ -541,8 +545,8 @@ def _rule(words: str, holds: Flags, label: Flags) -> _Rule:
     films, others = int(holds.sum()), int((~holds).sum())
     share = float(label[holds].mean()) if films else 0.0
     other = float(label[~holds].mean()) if others else 0.0
-    said = f"{words}: {share:.0%} of {_count(films)} films are fractured" + (
-        f", {other:.0%} of the other {_count(others)}" if others else ""
+    said = f"{words}: {_percent(share)} of {_count(films)} films are fractured" + (
+        f", {_percent(other)} of the other {_count(others)}" if others else ""
     )
     return _Rule(said, films, share, other)
 

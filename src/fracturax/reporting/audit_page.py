@@ -113,7 +113,13 @@ class _Section:
 
     @property
     def left_out(self) -> int:
+        """How many are not shown."""
         return self.count - len(self.items)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether two such sections find room beside each other."""
+        return sum(max(len(item.pictures), 1) for item in self.items) <= 2
 
 
 def audit_page(audit: Audit, *, look: Look, progress: Progress = silent) -> str:
@@ -291,7 +297,8 @@ def _conflicts(audit: Audit, see: _Gallery) -> Iterable[_Section]:
 
 def _conflict(one: TableConflict, see: _Gallery) -> _Item:
     pictures = (see(one.file, boxes=one.boxes),) if one.file else ()
-    return _Item(pictures, f"{one.name}: {one.words}")
+    # Below a picture its file is named already.
+    return _Item(pictures, one.words if pictures else f"{one.name}: {one.words}")
 
 
 def _leaks(audit: Audit, see: _Gallery) -> Iterable[_Section]:

@@ -256,7 +256,8 @@ def finding_lines(audit: Audit) -> list[FindingLine]:
     ]
     lines += [
         _counted(f"table-{kind}", number, TABLE_CONFLICTS[kind])
-        for kind, number in conflicts.items()
+        for kind in TABLE_CONFLICTS
+        if (number := conflicts[kind])
     ]
     by_cure: dict[str, list[str]] = {}
     for one in audit.named_shortcuts:

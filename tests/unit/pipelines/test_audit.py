@@ -89,7 +89,9 @@ def test_the_planted_shortcut_is_named_with_its_rule_and_an_innocent_trait_is_no
         assert shortcuts[trait].verdict == "shortcut", trait
         assert shortcuts[trait].auroc > 0.95
         assert shortcuts[trait].low <= shortcuts[trait].auroc <= shortcuts[trait].high
-    assert re.search(r"JPEG quality .*: \d+% of \d+ films are fractured", shortcuts["quality"].rule)
+    assert re.search(
+        r"JPEG quality .*: \d+ % of \d+ films are fractured", shortcuts["quality"].rule
+    )
     # One fractured film, the copy, has a quality of its own.
     assert abs(shortcuts["quality"].rule_share - shortcuts["quality"].other_share) > 0.95
     assert shortcuts["padding"].verdict == "harmless"

@@ -100,7 +100,7 @@ def test_a_rare_class_that_gives_a_few_films_away_is_weak() -> None:
         films.append(LabelledFilm(traits, fracture, number, number))
     mode = next(one for one in find_shortcuts(films)[0] if one.trait == "mode")
     assert mode.verdict == "weak"
-    assert mode.rule.startswith("colour mode CMYK: 100% of ")
+    assert mode.rule.startswith("colour mode CMYK: 100 % of ")
 
 
 def test_labels_that_come_in_runs_show_in_the_neighbours() -> None:
