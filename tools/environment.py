@@ -30,7 +30,7 @@ def main(folder: Path, extra: str) -> None:
         make(folder, python)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
         target = f"{ROOT}[{extra}]" if extra else str(ROOT)
-        pip(python, "install", "--constraint", str(CONSTRAINTS), "--editable", target)
+        pip(python, "install", "--no-compile", "--constraint", str(CONSTRAINTS), "--editable", target)
         stamp.write_text(state, encoding="utf-8")
 
 
