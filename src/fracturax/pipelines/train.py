@@ -17,7 +17,8 @@ from fracturax.core.errors import ConfigError, ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import open_dataset
-from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.copies import find_copies
+from fracturax.datasets.fingerprints import Fingerprint, fingerprint
 from fracturax.datasets.register import FilmTrace, trace
 from fracturax.datasets.splits import (
     DroppedCase,
@@ -145,9 +146,9 @@ def prepare_training_data(
             continue
         readable.append(case)
         films.append(store_film(case.name, film, case.reference, recipe.plan, detail=detail))
-        prints.append(fingerprint(film))
+        prints.append(fingerprint(np.round(film.pixels * 255).astype(np.uint8)))
         traces.append(trace(film.pixels))
-    pairs = copy_pairs(prints)
+    pairs = [(pair.one, pair.other) for pair in find_copies(prints, progress=progress)]
     # Groups are joined before copies go: a copy dropped still ties its neighbours together.
     groups = join_groups([case.patient_key for case in readable], pairs)
     readable = list(regroup(readable, groups))
