@@ -30,7 +30,9 @@ def main(folder: Path, extra: str) -> None:
         make(folder, python)
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != state:
         target = f"{ROOT}[{extra}]" if extra else str(ROOT)
-        pip(python, "install", "--no-compile", "--constraint", str(CONSTRAINTS), "--editable", target)
+        # Bytecode is made for what is imported; made for everything it takes 140 MB.
+        options = ["--no-compile", "--constraint", str(CONSTRAINTS)]
+        pip(python, "install", *options, "--editable", target)
         stamp.write_text(state, encoding="utf-8")
 
 

@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fracturax.datasets.detail import quiet_parts
 from fracturax.datasets.fingerprints import Box, Fingerprint
-from fracturax.datasets.overlay import Overlay, quiet_parts, to_film
+from fracturax.datasets.overlay import Overlay, to_film
+from fracturax.datasets.plane import Matrix, after, inverse, moved
 
 _Corners = npt.NDArray[np.float64]
 
 _DEGREES, _SCALE, _STRETCH, _SHARE, _TONE, _MARKED = 0.7, 0.02, 0.015, 0.04, 4.0, 0.01
+_STEP = 4
 
 
 def describe_change(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> str:
@@ -41,7 +44,7 @@ def describe_change(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> s
     return ", ".join(words) or "re-encoded"
 
 
-def _turns(transform: npt.NDArray[np.float64]) -> list[str]:
+def _turns(transform: Matrix) -> list[str]:
     linear = transform[:, :2]
     is_mirrored = bool(np.linalg.det(linear) < 0)
     if is_mirrored:
@@ -62,7 +65,7 @@ def _turns(transform: npt.NDArray[np.float64]) -> list[str]:
     return words
 
 
-def _sizes(transform: npt.NDArray[np.float64]) -> list[str]:
+def _sizes(transform: Matrix) -> list[str]:
     across, down = np.linalg.norm(transform[:, :2], axis=0)
     scale = float(np.sqrt(across * down))
     words = []
@@ -74,9 +77,8 @@ def _sizes(transform: npt.NDArray[np.float64]) -> list[str]:
 
 
 def _areas(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> list[str]:
-    linear = np.vstack([overlay.transform, [0.0, 0.0, 1.0]])
-    kept, lost = _shares(one, other, linear)
-    kept_before, lost_before = _shares(other, one, np.linalg.inv(linear))
+    kept, lost = _shares(one, other, overlay.transform)
+    kept_before, lost_before = _shares(other, one, inverse(overlay.transform))
     lost += overlay.blank
     lost_before += overlay.blank_before
     words = []
@@ -88,30 +90,28 @@ def _areas(one: Fingerprint, other: Fingerprint, overlay: Overlay) -> list[str]:
         words.append(f"{100 * lost:.0f} % blank")
     if lost_before > _SHARE:
         words.append(f"{100 * lost_before:.0f} % of the first blank")
-    before = _area(_through(linear, _corners_of((0, 0, *one.shape))))
-    after = float(np.prod(other.shape))
-    if kept_before >= 1 - _SHARE and after > before * (1 + _SHARE):
+    frame_before = _area(moved(overlay.transform, _corners_of((0, 0, *one.shape))))
+    frame = float(np.prod(other.shape))
+    if kept_before >= 1 - _SHARE and frame > frame_before * (1 + _SHARE):
         words.append("with a border")
-    if kept >= 1 - _SHARE and before > after * (1 + _SHARE):
+    if kept >= 1 - _SHARE and frame_before > frame * (1 + _SHARE):
         words.append("without a border")
     return words
 
 
-def _shares(
-    one: Fingerprint, other: Fingerprint, matrix: npt.NDArray[np.float64]
-) -> tuple[float, float]:
+def _shares(one: Fingerprint, other: Fingerprint, transform: Matrix) -> tuple[float, float]:
     """Return how much of a film lies in the other's frame, and how much content is plain there.
 
     A part that was blanked out at the edge is left out of the other's inside, though not of
     its frame.
     """
-    film = _through(matrix, _corners_of(one.inside))
+    film = moved(transform, _corners_of(one.inside))
     framed = _common(film, _corners_of((0, 0, *other.shape))) / max(_area(film), 1e-6)
-    rows, columns = np.nonzero(quiet_parts(one.picture)[::4, ::4] == 0)
+    rows, columns = np.nonzero(quiet_parts(one.picture)[::_STEP, ::_STEP] == 0)
     if not len(rows):
         return framed, 0.0
-    placed = np.vstack([to_film(one), [0.0, 0.0, 1.0]])
-    content = _through(matrix @ placed, 4.0 * np.column_stack([columns, rows]).astype(np.float64))
+    places = _STEP * np.column_stack([columns, rows]).astype(np.float64)
+    content = moved(after(transform, to_film(one)), places)
     in_frame = _within(content, (0, 0, *other.shape))
     return framed, float((in_frame & ~_within(content, other.inside)).mean())
 
@@ -125,10 +125,6 @@ def _within(points: _Corners, box: Box) -> npt.NDArray[np.bool_]:
 def _corners_of(box: Box) -> _Corners:
     top, left, bottom, right = (value - 0.5 for value in box)
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-
-
-def _through(matrix: npt.NDArray[np.float64], corners: _Corners) -> _Corners:
-    return corners @ matrix[:2, :2].T + matrix[:2, 2]
 
 
 def _area(corners: _Corners) -> float:

@@ -57,7 +57,7 @@ class CopyPair:
 
 
 def find_copies(prints: Sequence[Fingerprint], *, progress: Progress = silent) -> list[CopyPair]:
-    """Find exact and near copies: mirrored, rotated, re-encoded, rescaled, cropped, cut off.
+    """Find exact copies, and near ones: mirrored, rotated, re-encoded, rescaled, cropped, cut off.
 
     Of several exact copies each is paired with the first alone, and near copies are looked for
     among the firsts: `splits.join_groups` makes groups of the pairs. An image without texture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -100,7 +99,7 @@ def shrink(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     if scale >= 1:
         return pixels.copy()
     rows, columns = (max(1, round(length * scale)) for length in pixels.shape)
-    return np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _within_plain_border(pixels: npt.NDArray[np.uint8]) -> Box:
@@ -142,12 +141,10 @@ def _describe_corners(
     scale = _CORNER_SIDE / max(pixels.shape)
     rows, columns = (max(8, round(length * scale)) for length in pixels.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    # The stubs of OpenCV leave its features out.
-    features: Any = cv2
-    sift = features.SIFT_create(_CORNERS_SOUGHT, _LAYERS, _CONTRAST, _EDGE, _SIGMA, True)
-    resized = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=how), np.uint8)
-    corners, raw = sift.detectAndCompute(_even_contrast(resized), None)
-    if raw is None:
+    sift = cv2.SIFT.create(_CORNERS_SOUGHT, _LAYERS, _CONTRAST, _EDGE, _SIGMA, True)
+    small = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=how), np.uint8)
+    corners, raw = sift.detectAndCompute(_even_contrast(small), None)
+    if not len(corners):
         return np.zeros((0, 4), np.float32), np.zeros((0, _NUMBERS), np.int8)
     places = np.array([(*corner.pt, corner.size, corner.angle) for corner in corners], np.float32)
     responses = np.array([corner.response for corner in corners])
@@ -164,10 +161,10 @@ def _describe_corners(
 def _even_contrast(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Bring dark and bright parts to one contrast, so that exposure decides on no corner."""
     values = pixels.astype(np.float32)
-    detail = values - cv2.GaussianBlur(values, (0, 0), _NEIGHBOURHOOD_PX)
-    spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), _NEIGHBOURHOOD_PX))
-    even = np.clip(128 + 40 * detail / (spread + _NOISE), 0, 255)
-    return np.asarray(even, np.uint8)
+    detail = values - np.asarray(cv2.GaussianBlur(values, (0, 0), _NEIGHBOURHOOD_PX), np.float32)
+    power = np.asarray(cv2.GaussianBlur(detail * detail, (0, 0), _NEIGHBOURHOOD_PX), np.float32)
+    even = np.clip(128 + 40 * detail / (np.sqrt(power) + _NOISE), 0, 255)
+    return np.asarray(even.astype(np.uint8))
 
 
 def _strongest_everywhere(

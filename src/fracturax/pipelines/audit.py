@@ -128,8 +128,9 @@ def audit(
         splits[Path(split).name] = mine
         conflicts += _unknown_in_split(Path(split).name, mine, films)
     labelled = [film for film in films if film.is_usable]
+    alone = _one_of_each(labelled)
     shortcuts, notes = find_shortcuts(
-        [_labelled(film, group) for film, group in zip(labelled, _groups(labelled), strict=True)],
+        [_labelled(film, group) for film, group in zip(alone, _groups(alone), strict=True)],
         progress=progress,
     )
     clean = _clean_list(films)
@@ -335,8 +336,24 @@ def _damaged(films: Sequence[_Film], kind: str) -> list[DamagedFile]:
     return found
 
 
+def _one_of_each(films: Sequence[_Film]) -> list[_Film]:
+    """Return the first film of each copy group, none of a group whose labels contradict.
+
+    Left in, copies would be counted twice; tied together, a few of them across the numbering make
+    one group of nearly all films, and nothing can be measured.
+    """
+    labels: dict[int, set[bool]] = defaultdict(set)
+    for film in films:
+        labels[film.copy_group].add(bool(film.said.label))
+    first: dict[int, _Film] = {}
+    for film in films:
+        if len(labels[film.copy_group]) == 1:
+            first.setdefault(film.copy_group, film)
+    return list(first.values())
+
+
 def _groups(films: Sequence[_Film]) -> list[int]:
-    """Return groups that no fold may tear: copies and patients, else copies and neighbours."""
+    """Return groups that no fold may tear: patients, or where none is known neighbours."""
     if any(film.said.patient is not None for film in films):
         keys: list[object] = [
             film.said.patient if film.said.patient is not None else index
@@ -344,9 +361,7 @@ def _groups(films: Sequence[_Film]) -> list[int]:
         ]
     else:
         keys = list(_neighbourhoods(films))
-    first: dict[int, int] = {}
-    pairs = [(first.setdefault(film.copy_group, index), index) for index, film in enumerate(films)]
-    return join_groups([str(key) for key in keys], pairs)
+    return join_groups([str(key) for key in keys], ())
 
 
 def _neighbourhoods(films: Sequence[_Film]) -> list[str]:

@@ -45,6 +45,10 @@ def _marked(film: Film) -> Film:
     return np.asarray(cv2.putText(framed, "ERECT 12:30", (40, 200), 0, 0.8, 255, 2))
 
 
+def _stretched(film: Film) -> Film:
+    return np.asarray(cv2.resize(film, (240, 310), interpolation=cv2.INTER_LINEAR))
+
+
 def _much_changed(film: Film) -> Film:
     return _reencoded(_rescaled(255 - _tilted(film, 6)[::-1][30:280, 20:220], 0.7), 60)
 
@@ -66,6 +70,7 @@ CHANGES: dict[str, tuple[Callable[[Film], Film], str]] = {
     "exposed": (_exposed, "brightness changed"),
     "inverted": (lambda film: 255 - film, "inverted"),
     "border and text": (_marked, "with a border"),
+    "stretched": (_stretched, "stretched"),
     "many at once": (_much_changed, "mirrored up-down"),
 }
 
@@ -81,16 +86,28 @@ def forearm() -> Film:
     return np.round(film.pixels * 255).astype(np.uint8)
 
 
+@pytest.fixture(scope="module")
+def found() -> list[CopyPair]:
+    """Return the pairs among one film for each change, and their changed copies in that order."""
+    films = [draw_limb(100 + number) for number in range(len(CHANGES))]
+    copies = [change(film) for film, (change, _) in zip(films, CHANGES.values(), strict=True)]
+    return find_copies([fingerprint(np.ascontiguousarray(film)) for film in [*films, *copies]])
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_copy_is_found_among_films_alike_in_layout(
-    name: str, limbs: list[Fingerprint]
+    name: str, found: list[CopyPair]
 ) -> None:
-    change, words = CHANGES[name]
-    copy = fingerprint(np.ascontiguousarray(change(draw_limb(3))))
-    pairs = find_copies([*limbs, copy])
-    assert [(pair.one, pair.other, pair.kind) for pair in pairs] == [(3, 8, "near")]
-    assert words in pairs[0].change
-    assert 0.9 <= pairs[0].similarity <= 1
+    number = list(CHANGES).index(name)
+    [pair] = [pair for pair in found if pair.one == number]
+    assert (pair.other, pair.kind) == (len(CHANGES) + number, "near")
+    assert CHANGES[name][1] in pair.change
+    assert 0.9 <= pair.similarity <= 1
+
+
+def test_no_copy_is_found_where_none_was_made(found: list[CopyPair]) -> None:
+    made = {(number, len(CHANGES) + number) for number in range(len(CHANGES))}
+    assert {(pair.one, pair.other) for pair in found} == made
 
 
 def test_a_copy_of_a_copy_of_a_real_layout_is_found(forearm: Film) -> None:
