@@ -58,7 +58,7 @@ def export_tiny_bundle(network: XrayNetwork, folder: Path) -> Bundle:
     from fracturax.training.export import export_network
 
     folder.mkdir(parents=True, exist_ok=True)
-    export_network(network, PLAN, folder)
+    export_network(network, (PLAN.rows, PLAN.columns), folder)
     (folder / "card.md").write_text("# A bundle for tests\n", encoding="utf-8")
     return write_bundle(folder, tiny_manifest(), scope=None)
 

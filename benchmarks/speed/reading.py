@@ -91,7 +91,7 @@ def measure_network(path: Path) -> dict[str, float]:
     except ModuleNotFoundError:
         return seconds
     network = XrayNetwork().eval()
-    network.load_state_dict(load_weights(model.bundle.folder / "weights.safetensors"))
+    network.load_state_dict(load_weights(model.bundle.folder / "model.safetensors"))
     tensor = torch.from_numpy(feed["images"])
     with torch.inference_mode():
         seconds["torch_eager_s"] = median_s(lambda: network(tensor), runs=15)

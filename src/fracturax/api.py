@@ -110,11 +110,7 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", verb="train") from error
-    from fracturax.pipelines.publish import publish
-    from fracturax.pipelines.train import train as run_recipe
+    from fracturax.pipelines.publish import train_bundle
     from fracturax.training.recipe import load_recipe
 
-    parsed = load_recipe(Path(recipe))
-    folder = Path(out) / parsed.name
-    run = run_recipe(parsed, root=Path(root), out=folder)
-    return publish(run, bundle=folder / "bundle", results=folder / "results", version=version)
+    return train_bundle(load_recipe(Path(recipe)), root=Path(root), out=Path(out), version=version)

@@ -10,8 +10,7 @@ import pytest
 from fracturax.core.registry import Registry
 from fracturax.datasets import DATASETS
 from fracturax.example import example_study_folder
-from fracturax.models.backbones import BACKBONES
-from fracturax.models.catalog import NETWORKS
+from fracturax.models.catalog import BACKBONES, NETWORKS
 
 ROOT = Path(__file__).parents[2]
 

@@ -37,6 +37,21 @@ epoch_films = 80
 learning_rate = 1e-2
 precision = "32-true"
 """
+CLOSER = """
+[closer.window]
+size = 48
+[closer.network]
+name = "xray"
+backbone = "mobilenet_v2_fine"
+weights = "random"
+width = 16
+[closer.optimizer]
+batch_size = 8
+epochs = 4
+epoch_films = 80
+learning_rate = 1e-2
+precision = "32-true"
+"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ def run_folder(
 ) -> Path:
     """The run of `fracturax train` with a tiny recipe; takes most of the time of these tests."""
     folder = tmp_path_factory.mktemp("train")
-    (folder / "tiny.toml").write_text(RECIPE)
+    (folder / "tiny.toml").write_text(RECIPE + CLOSER)
     # Sixty-four films are for the ranges of real ones; these are all alike.
     with patch("fracturax.pipelines.publish._QUANTIZATION_FILMS", 8):
         answer = run_command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -48,42 +47,41 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", verb="train") from error
-    from fracturax.pipelines.publish import publish
+    from fracturax.pipelines.publish import train_bundle
     from fracturax.pipelines.train import train as run_recipe
     from fracturax.pipelines.train import write_predictions
     from fracturax.training.recipe import load_recipe
 
     parsed = load_recipe(recipe)
     if weights is not None:
-        network = dataclasses.replace(parsed.network, weights=str(weights.resolve()))
-        parsed = dataclasses.replace(parsed, network=network)
+        parsed = parsed.with_weights(str(weights.resolve()))
     folder = out / parsed.name
-    is_bundle = fold is None and max_steps is None and parsed.network.name == "xray"
-    run = run_recipe(
-        parsed,
-        root=root,
-        out=folder,
-        folds=fold,
-        final=is_bundle,
-        max_steps=max_steps,
-        progress=progress,
-    )
-    document: dict[str, object] = {
-        "run": str(folder),
-        "films": len(run.data.cases),
-        "dropped": len(run.data.dropped),
-    }
-    if is_bundle:
-        published = publish(
-            run,
-            bundle=bundle or folder / "bundle",
-            results=results or folder / "results",
+    document: dict[str, object] = {"run": str(folder)}
+    if fold is None and max_steps is None and parsed.network.name == "xray":
+        published = train_bundle(
+            parsed,
+            root=root,
+            out=out,
+            bundle=bundle,
+            results=results,
             version=version,
             progress=progress,
         )
+        facts = dict(published.manifest.training)
+        document |= {"films": int(facts["films"]), "dropped": int(facts["dropped"])}
         document |= {"bundle": str(published.folder), "bundle_sha256": published.sha256}
     else:
+        run = run_recipe(
+            parsed,
+            root=root,
+            out=folder,
+            folds=fold,
+            final=False,
+            max_steps=max_steps,
+            progress=progress,
+        )
         write_predictions(run, folder / "predictions.csv")
+        document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
         document["predictions"] = str(folder / "predictions.csv")
     if as_json:
         print_json(document)

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from fracturax.core.errors import ModelError
-from fracturax.core.registry import Registry
-
-
-@dataclass(frozen=True)
-class BackboneEntry:
-    """A backbone by name, with what a model card has to say of it."""
-
-    name: str
-    code: str
-    paper: str
-    licence: str
-
-
-BACKBONES = Registry(
-    "backbone",
-    (
-        BackboneEntry(
-            "mobilenet_v2",
-            "fracturax.models.backbones:MobileNetV2",
-            "Sandler et al., CVPR 2018",
-            "BSD-3-Clause (torchvision)",
-        ),
-    ),
-)
+from fracturax.models.catalog import BACKBONES
 
 
 class MobileNetV2(nn.Module):
@@ -62,7 +38,7 @@ class MobileNetV2(nn.Module):
             ) from error
         if weights not in ("imagenet", "random"):
             network.load_state_dict(load_weights(Path(weights)))
-        self.features = network.features
+        self.features = network.features[: self._ends[-1]]
 
     def forward(self, images: Tensor) -> list[Tensor]:  # (b, 3, h, w)
         """Return the feature maps, finest first."""
@@ -72,6 +48,14 @@ class MobileNetV2(nn.Module):
             maps.append(images)
             start = end
         return maps
+
+
+class FineMobileNetV2(MobileNetV2):
+    """Features at strides 4, 8 and 16, without the last blocks: for small, enlarged windows."""
+
+    strides = (4, 8, 16)
+    channels = (24, 32, 96)
+    _ends = (4, 7, 14)
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from fracturax.core.config import build
-from fracturax.core.errors import ConfigError, ModelError, UnknownNameError
+from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
 from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
+from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
 from fracturax.transforms.plan import PreprocessingPlan
+from fracturax.transforms.window import WindowPlan
 
 MANIFEST = "bundle.json"
 FORMAT = 1
 _SCOPE = "scope.safetensors"
-_FILMS = "training_films.json"
+_REGISTER = "training_films.safetensors"
 _LARGEST_MANIFEST = 4 << 20
 _LARGEST_FILE = 512 << 20
 
@@ -61,6 +64,21 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class CloserLook:
+    """The second network of a bundle, which looks again at what the first one suspects.
+
+    Args:
+        graph: Its ONNX file.
+        window: How its windows are cut.
+        strides: Strides of its detection head's levels, finest first.
+    """
+
+    graph: str
+    window: WindowPlan
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What `bundle.json` holds, apart from the hashes of the other files.
 
@@ -74,10 +92,11 @@ class Manifest:
         operating_points: Thresholds on the probability of an image.
         box_operating_points: Thresholds on the probability of a box.
         calibration: Image values to probability.
-        box_calibration: Box value (`box`, its logit) to probability.
+        box_calibration: Box values to probability.
         default_precision: Graph to run unless asked otherwise.
         graphs: File of each precision.
         training: Facts of the training: recipe, split and data hashes.
+        closer: The closer look, if there is one.
     """
 
     name: str
@@ -93,6 +112,30 @@ class Manifest:
     default_precision: str
     graphs: tuple[tuple[str, str], ...]
     training: tuple[tuple[str, str], ...] = field(default=())
+    closer: CloserLook | None = None
+
+    @property
+    def image_values(self) -> tuple[str, ...]:
+        """Names of the values of a film that a calibration may use."""
+        return ("logit", "heat", "box") + (("closer",) if self.closer else ())
+
+    @property
+    def box_values(self) -> tuple[str, ...]:
+        """Names of the values of a box that a calibration may use."""
+        return ("box",) + (("closer",) if self.closer else ())
+
+    def __post_init__(self) -> None:
+        for calibration, known in (
+            (self.calibration, self.image_values),
+            (self.box_calibration, self.box_values),
+        ):
+            unknown = set(calibration.inputs) - set(known)
+            if unknown:
+                raise ModelError(
+                    "a calibration of the bundle uses a value that its model does not give",
+                    got=", ".join(sorted(unknown)),
+                    cure=f"known: {', '.join(known)}",
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +169,20 @@ class Bundle:
             precision=precision or self.manifest.default_precision,
         )
 
-    @property
-    def training_films(self) -> frozenset[str]:
-        """Names of the films the model was trained on; empty where the bundle does not say."""
-        path = self.folder / _FILMS
-        return frozenset(json.loads(path.read_bytes())) if path.is_file() else frozenset()
+    @cached_property
+    def register(self) -> FilmRegister:
+        """What the model was trained on; empty where the bundle does not say.
+
+        Raises:
+            ModelError: If the file is damaged.
+        """
+        path = self.folder / _REGISTER
+        if not path.is_file():
+            return FilmRegister.of(())
+        try:
+            return FilmRegister.from_arrays(load_file(path))
+        except (KeyError, DataError, SafetensorError) as error:
+            raise ModelError("the bundle's register of films is damaged", got=str(error)) from error
 
     @property
     def card(self) -> str:
@@ -138,14 +190,20 @@ class Bundle:
         return (self.folder / "card.md").read_text(encoding="utf-8")
 
 
-def write_bundle(folder: Path, manifest: Manifest, scope: ScopeModel | None) -> Bundle:
+def write_bundle(
+    folder: Path,
+    manifest: Manifest,
+    scope: ScopeModel | None,
+    register: FilmRegister | None = None,
+) -> Bundle:
     """Write the manifest of a folder that holds the graphs, weights and card, and hash all.
 
     The manifest comes last: a folder without it is no bundle.
     """
-    (folder / _SCOPE).unlink(missing_ok=True)
-    if scope is not None:
-        save_file(scope.as_arrays(), folder / _SCOPE)
+    for name, part in ((_SCOPE, scope), (_REGISTER, register)):
+        (folder / name).unlink(missing_ok=True)
+        if part is not None:
+            save_file(part.as_arrays(), folder / name)
     hashes = {
         path.name: sha256_of_file(path)
         for path in sorted(folder.iterdir())
@@ -188,7 +246,9 @@ def load_bundle(source: str | Path) -> Bundle:
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None
     except (ConfigError, KeyError, OSError, SafetensorError) as error:
         raise ModelError("the bundle is damaged", got=str(error)) from error
-    unlisted = {name for _, name in manifest.graphs} - hashes.keys()
+    run = {name for _, name in manifest.graphs}
+    run |= {manifest.closer.graph} if manifest.closer else set()
+    unlisted = run - hashes.keys()
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
     return Bundle(folder, manifest, scope, stated)

@@ -17,6 +17,37 @@ class NetworkEntry:
     paper: str
 
 
+@dataclass(frozen=True)
+class BackboneEntry:
+    """A backbone by name: the strides of its feature maps, and what a model card has to say."""
+
+    name: str
+    code: str
+    strides: tuple[int, ...]
+    paper: str
+    licence: str
+
+
+BACKBONES = Registry(
+    "backbone",
+    (
+        BackboneEntry(
+            "mobilenet_v2",
+            "fracturax.models.backbones:MobileNetV2",
+            (8, 16, 32),
+            "Sandler et al., CVPR 2018",
+            "BSD-3-Clause (torchvision)",
+        ),
+        BackboneEntry(
+            "mobilenet_v2_fine",
+            "fracturax.models.backbones:FineMobileNetV2",
+            (4, 8, 16),
+            "Sandler et al., CVPR 2018; the part up to stride 16",
+            "BSD-3-Clause (torchvision)",
+        ),
+    ),
+)
+
 NETWORKS = Registry(
     "network",
     (

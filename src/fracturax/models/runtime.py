@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,17 @@ from fracturax.core.prediction import (
 )
 from fracturax.core.study import Study
 from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
-from fracturax.models.bundle import Bundle
+from fracturax.models.bundle import Bundle, Calibration
+from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.scope import unsuitable_file
 from fracturax.transforms.plan import Placement
 
 OUTPUTS = ("fracture", "heat", "box_logits", "boxes", "regions", "hardware", "embedding")
+WINDOW_OUTPUTS = ("box_logits", "boxes")
 STRIDES = (8, 16, 32)
 """Strides of the detection head's levels, finest first."""
+_NO_BOX_LOGIT = -6.0
+"""What a film without any candidate box is given for its best one."""
 _SEVERITY: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
 
 
@@ -40,9 +45,12 @@ class RawAnswer:
 
     Args:
         values: Image values by name, inputs of the calibration: `logit` (image), `heat` (peak
-            of the heat map), `box` (best box), all logits.
-        boxes: Joined candidate boxes in pixels of the original image, shape `(n, 4)`.
-        box_logits: Their logits, shape `(n,)`, highest first.
+            of the heat map), `box` (best box of the first look) and, where there is one,
+            `closer` (best box of the closer look), all logits.
+        boxes: Candidate boxes in pixels of the original image, shape `(n, 4)`.
+        box_values: Values of the boxes by name, inputs of their calibration: `box` and, where
+            there is a closer look, `closer`; logits of shape `(n,)`.
+        box_logits: Sum of these, shape `(n,)`, highest first.
         heat: Fracture heat in [0, 1] at stride 8 of the input.
         region_probabilities: In the order of `REGIONS`.
         hardware_probability: Of metal implants.
@@ -52,6 +60,7 @@ class RawAnswer:
 
     values: dict[str, float]
     boxes: Boxes
+    box_values: dict[str, npt.NDArray[np.float64]]
     box_logits: npt.NDArray[np.float64]
     heat: npt.NDArray[np.float32]
     region_probabilities: npt.NDArray[np.float64]
@@ -76,8 +85,14 @@ class XrayPredictor:
         self.bundle = bundle
         self._identity = bundle.identity(precision)
         plan = bundle.manifest.plan
-        self._mirrored_cells = mirrored_cells(plan.rows, plan.columns)
+        self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, STRIDES)
         self._session = _open_session(bundle.graph(precision).read_bytes(), threads)
+        self._closer: CloserReader | None = None
+        closer = bundle.manifest.closer
+        if closer is not None:
+            session = _open_session((bundle.folder / closer.graph).read_bytes(), threads)
+            run = partial(_run_windows, session)
+            self._closer = CloserReader(run, closer, plan)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -173,15 +188,22 @@ class XrayPredictor:
             answer["boxes"].astype(np.float64).mean(axis=0),
             _sigmoid(answer["box_logits"].astype(np.float64).mean(axis=0)),
         )
-        box_logits = np.log(scores) - np.log1p(-np.minimum(scores, 1 - 1e-9))
+        logits = np.log(scores) - np.log1p(-np.minimum(scores, 1 - 1e-9))
+        boxes, box_values = self._look_closer(
+            film, placement, placement.boxes_to_original(candidates), logits
+        )
+        best = {
+            name: float(values.max(initial=_NO_BOX_LOGIT)) for name, values in box_values.items()
+        }
         return RawAnswer(
             values={
                 "logit": float(answer["fracture"].mean()),
                 "heat": float(heat_logits.max()),
-                "box": float(box_logits.max(initial=-6.0)),
+                **best,
             },
-            boxes=_to_original(candidates, placement),
-            box_logits=box_logits,
+            boxes=boxes,
+            box_values=box_values,
+            box_logits=np.sum(list(box_values.values()), axis=0),
             heat=_sigmoid(heat_logits.astype(np.float64)).astype(np.float32),
             region_probabilities=_sigmoid(answer["regions"].astype(np.float64).mean(axis=0)),
             hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
@@ -189,10 +211,20 @@ class XrayPredictor:
             placement=placement,
         )
 
-    def box_probabilities(self, raw: RawAnswer) -> list[float]:
-        """Return the calibrated probability of each candidate box, highest first."""
-        calibration = self.bundle.manifest.box_calibration
-        return [calibration.probability({"box": float(logit)}) for logit in raw.box_logits]
+    def _look_closer(
+        self,
+        film: Radiograph,
+        placement: Placement,
+        boxes: Boxes,
+        logits: npt.NDArray[np.float64],
+    ) -> tuple[Boxes, dict[str, npt.NDArray[np.float64]]]:
+        """Look again at the best candidates; return them by the sum of both logits."""
+        if self._closer is None:
+            return boxes, {"box": logits}
+        boxes, logits = boxes[: self._closer.at_most], logits[: self._closer.at_most]
+        placed, again = self._closer.look(film.pixels, placement, boxes)
+        chosen = same_once(placed, logits + again)
+        return placed[chosen], {"box": logits[chosen], "closer": again[chosen]}
 
     def _findings(self, image: Radiograph, raw: RawAnswer, status: Status) -> tuple[Finding, ...]:
         """Choose the boxes to show: none without suspicion, and never a suspicion without one."""
@@ -202,7 +234,7 @@ class XrayPredictor:
         # What the file says of the body part is certain; what the network sees is not.
         seen = REGIONS[int(raw.region_probabilities.argmax())]
         region = region_of_body_part(image.acquisition.body_part) or seen
-        probabilities = self.box_probabilities(raw)
+        probabilities = box_probabilities(raw, self.bundle.manifest.box_calibration)
         findings = []
         for rank in distinct_boxes(raw.boxes):
             probability = probabilities[rank]
@@ -217,6 +249,25 @@ class XrayPredictor:
                 score = float(_sigmoid(raw.box_logits[rank]))
                 findings.append(Finding(image.name, box, score, probability, certainty, region))
         return tuple(findings)
+
+
+def box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[np.float64]:
+    """Return the calibrated probability of each candidate box, in the order of `raw.boxes`."""
+    rows = zip(*raw.box_values.values(), strict=True)
+    return np.array(
+        [
+            calibration.probability(dict(zip(raw.box_values, map(float, row), strict=True)))
+            for row in rows
+        ],
+        np.float64,
+    )
+
+
+def _run_windows(
+    session: Any, windows: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    logits, boxes = session.run(WINDOW_OUTPUTS, {"images": windows})
+    return logits, boxes
 
 
 def _open_session(graph: bytes, threads: int) -> Any:
@@ -238,22 +289,6 @@ def _open_session(graph: bytes, threads: int) -> Any:
         ) from error
 
 
-def mirrored_cells(rows: int, columns: int) -> npt.NDArray[np.intp]:
-    """Return, for each cell of the detection head, the cell at its place in the mirrored input.
-
-    Example:
-        >>> mirrored_cells(32, 32)[:4].tolist()
-        [3, 2, 1, 0]
-    """
-    cells, start = [], 0
-    for stride in STRIDES:
-        shape = (rows // stride, columns // stride)
-        level = np.arange(start, start + shape[0] * shape[1]).reshape(shape)
-        cells.append(level[:, ::-1].ravel())
-        start += level.size
-    return np.concatenate(cells)
-
-
 def _mirror_back(
     answer: dict[str, npt.NDArray[np.float32]], cells: npt.NDArray[np.intp], *, width: int
 ) -> None:
@@ -263,12 +298,6 @@ def _mirror_back(
     boxes = answer["boxes"][1, cells]
     boxes[:, [1, 3]] = width - boxes[:, [3, 1]]
     answer["boxes"][1] = boxes
-
-
-def _to_original(boxes: Boxes, placement: Placement) -> Boxes:
-    offset = np.array([placement.row_offset, placement.column_offset] * 2)
-    original: Boxes = (boxes - offset) / placement.scale
-    return original
 
 
 def _extent(raw: RawAnswer, bundle: Bundle) -> Box:

@@ -32,13 +32,14 @@ from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import software_version
 from fracturax.core.study import Study
 from fracturax.datasets import survey_dataset
+from fracturax.datasets.copies import CopyPair, find_copies
 from fracturax.datasets.examine import picture_of
 from fracturax.datasets.leaks import SplitFilm, find_leaks
 from fracturax.datasets.splits import drop_copies, join_groups
 from fracturax.datasets.survey import Survey, SurveyedFilm, file_conflicts
 from fracturax.datasets.traits import Traits, acquisition_groups, name_traits, number_in
 from fracturax.evaluation import wilson_interval
-from fracturax.pipelines.examination import CopyPair, FileRecord, examine_files, find_copies
+from fracturax.pipelines.examination import FileRecord, examine_files
 from fracturax.pipelines.shortcuts import LabelledFilm, find_shortcuts
 from fracturax.reporting.audit_page import audit_page
 from fracturax.reporting.replacement import replacing
@@ -116,7 +117,7 @@ def audit(
     mine = None if split is None else _read_split(Path(split))
     survey = survey_dataset(dataset, root=root)
     films = _examine(survey, base, workers, progress)
-    films, copies = _join_copies(films)
+    films, copies = _join_copies(films, progress)
     conflicts = [*survey.conflicts]
     for film in films:
         if film.record is not None and film.record.examined.rows:
@@ -284,11 +285,11 @@ def _with_groups(films: Sequence[Traits]) -> list[Traits]:
     ]
 
 
-def _join_copies(films: Sequence[_Film]) -> tuple[list[_Film], list[CopyGroup]]:
+def _join_copies(films: Sequence[_Film], progress: Progress) -> tuple[list[_Film], list[CopyGroup]]:
     """Return the films with their copy groups, and the groups of more than one."""
     printed = [index for index, film in enumerate(films) if film.record and film.record.print]
     prints = [film.record.print for film in films if film.record and film.record.print]
-    pairs = find_copies(prints) if len(prints) > 1 else []
+    pairs = find_copies(prints, progress=progress) if len(prints) > 1 else []
     indices = [(printed[pair.one], printed[pair.other]) for pair in pairs]
     groups = join_groups(range(len(films)), indices)
     joined = [replace(film, copy_group=group) for film, group in zip(films, groups, strict=True)]

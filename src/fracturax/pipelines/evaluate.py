@@ -16,6 +16,7 @@ from fracturax.core.errors import ImageError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import Status
 from fracturax.core.progress import Progress, silent
+from fracturax.datasets.register import trace
 from fracturax.evaluation import (
     Evaluation,
     ImageDetections,
@@ -24,7 +25,7 @@ from fracturax.evaluation import (
     evaluate_table,
 )
 from fracturax.models.boxes import Boxes
-from fracturax.models.runtime import XrayPredictor
+from fracturax.models.runtime import XrayPredictor, box_probabilities
 
 ResultT = TypeVar("ResultT")
 
@@ -78,8 +79,6 @@ def evaluate(
         LeakageError: If the model was trained on one of the cases.
         DataError: If the cases hold one class only.
     """
-    if not allow_training_films:
-        refuse_training_films(model, cases)
 
     def answer(case: Case) -> CaseAnswer:
         try:
@@ -88,6 +87,9 @@ def evaluate(
             films = ()
         if not films:
             return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
+        if not allow_training_films:
+            for film in films:
+                refuse_training_film(model, case, film)
         shown = [answer_film(model, film) for film in films]
         return max(shown, key=lambda one: -1.0 if one.probability is None else one.probability)
 
@@ -100,7 +102,7 @@ def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:
     shown, raw = model.examine(film)
     if shown.probability is None or raw is None:
         return CaseAnswer(shown.status, None, np.empty((0, 4)), np.empty(0))
-    scores = np.array(model.box_probabilities(raw))
+    scores = box_probabilities(raw, model.bundle.manifest.box_calibration)
     return CaseAnswer(shown.status, shown.probability, raw.boxes, scores)
 
 
@@ -144,18 +146,17 @@ def judge(
     return Judgement(table, tuple(detections), evaluation)
 
 
-def refuse_training_films(model: XrayPredictor, cases: Sequence[Case]) -> None:
-    """Refuse cases that a model was trained on.
+def refuse_training_film(model: XrayPredictor, case: Case, film: Radiograph) -> None:
+    """Refuse a film that a model was trained on, whatever it is called.
 
     Raises:
-        LeakageError: Naming the first such film.
+        LeakageError: Naming the film.
     """
-    known = model.bundle.training_films
-    leaked = [case.name for case in cases if case.name in known]
-    if leaked:
+    how = model.bundle.register.holds(trace(film.pixels))
+    if how is not None:
         raise LeakageError(
-            f"the model was trained on {len(leaked)} of {len(cases)} films",
-            got=leaked[0],
+            f"the model was trained on a film of these cases: {case.name}",
+            got=how,
             cure="its out-of-fold numbers stand in its card; give films it never saw",
         )
 

@@ -11,15 +11,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets.examine import Damage, Examined, examine
-from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.fingerprints import Fingerprint, fingerprint
 from fracturax.datasets.traits import Traits
 
 _CHUNK = 8
@@ -71,41 +66,8 @@ def examine_files(
 def examine_file(path: Path) -> FileRecord:
     """Read a file and fingerprint its film."""
     examined = examine(path)
-    mark = None if examined.pixels is None else _fingerprint(examined.pixels)
+    mark = None if examined.pixels is None else fingerprint(examined.pixels)
     return FileRecord(replace(examined, pixels=None), mark)
-
-
-@dataclass(frozen=True)
-class CopyPair:
-    """Two films, by index, that show one picture."""
-
-    one: int
-    other: int
-    kind: Literal["exact", "near"]
-    change: str
-    similarity: float
-
-
-def find_copies(prints: Sequence[Fingerprint]) -> list[CopyPair]:
-    """Return the pairs of films that show one picture."""
-    pairs = []
-    for one, other in copy_pairs(prints):
-        is_exact = prints[one].pixel_sha256 == prints[other].pixel_sha256
-        alike = float(prints[one].detail @ prints[other].detail)
-        pairs.append(
-            CopyPair(
-                one,
-                other,
-                "exact" if is_exact else "near",
-                "the same pixels" if is_exact else "encoded, scaled or brightened anew",
-                1.0 if is_exact else alike,
-            )
-        )
-    return pairs
-
-
-def _fingerprint(pixels: npt.NDArray[np.uint8]) -> Fingerprint:
-    return fingerprint(Radiograph(pixels.astype(np.float32) / np.float32(255)))
 
 
 def _examine_chunk(paths: Sequence[Path]) -> list[FileRecord]:

@@ -21,12 +21,10 @@ from fracturax.evaluation import (
     threshold_for_specificity,
 )
 from fracturax.models.bundle import Calibration, Manifest
-from fracturax.models.runtime import RawAnswer, XrayPredictor
+from fracturax.models.runtime import RawAnswer, XrayPredictor, box_probabilities
 from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
 from fracturax.pipelines.train import only_film
 
-IMAGE_VALUES = ("logit", "heat", "box")
-BOX_VALUES = ("box",)
 SENSITIVITY, SPECIFICITY = 0.90, 0.95
 """What the two operating points of an image are chosen for."""
 NORMALS_WITH_DOTTED, NORMALS_WITH_SOLID = 0.30, 0.05
@@ -99,9 +97,10 @@ def read_out_of_fold(
 def fit(films: OutOfFold) -> Fitted:
     """Fit calibrations and choose operating points on out-of-fold answers."""
     reference = films.reference
-    values = np.array([[one.values[name] for name in IMAGE_VALUES] for one in films.answers])
+    names = tuple(films.answers[0].values)
+    values = np.array([[one.values[name] for name in names] for one in films.answers])
     image = fit_platt(values, reference)
-    calibration = Calibration(IMAGE_VALUES, image.coefficients, image.intercept)
+    calibration = Calibration(names, image.coefficients, image.intercept)
     probability = image.apply(values)
     box_calibration = _fit_boxes(films)
     strongest = np.array([_strongest_box(one, box_calibration) for one in films.answers])
@@ -140,29 +139,27 @@ def _answer(raw: RawAnswer, fitted: Fitted) -> CaseAnswer:
         status=fitted.operating_points.status(probability),
         probability=probability,
         boxes=raw.boxes,
-        box_scores=_box_probabilities(raw, fitted.box_calibration),
+        box_scores=box_probabilities(raw, fitted.box_calibration),
     )
 
 
 def _fit_boxes(films: OutOfFold) -> Calibration:
-    values, hits = [], []
+    names = tuple(films.answers[0].box_values)
+    values: list[npt.NDArray[np.float64]] = []
+    hits: list[bool] = []
     for case, raw in zip(films.cases, films.answers, strict=True):
         boxes = case.reference.boxes
         if boxes is None or len(raw.boxes) == 0:
             continue
         owner = match(raw.boxes, raw.box_logits, boxes_as_array(boxes), iou=BOX_OVERLAP)
-        values += [(float(logit),) for logit in raw.box_logits]
+        values.append(np.stack([raw.box_values[name] for name in names], axis=1))
         hits += (owner >= 0).tolist()
-    fitted = fit_platt(np.array(values), np.array(hits, dtype=np.int64))
-    return Calibration(BOX_VALUES, fitted.coefficients, fitted.intercept)
-
-
-def _box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[np.float64]:
-    return np.array([calibration.probability({"box": float(box)}) for box in raw.box_logits])
+    fitted = fit_platt(np.concatenate(values), np.array(hits, dtype=np.int64))
+    return Calibration(names, fitted.coefficients, fitted.intercept)
 
 
 def _strongest_box(raw: RawAnswer, calibration: Calibration) -> float:
-    return float(_box_probabilities(raw, calibration).max(initial=0.0))
+    return float(box_probabilities(raw, calibration).max(initial=0.0))
 
 
 def _points(sensitive: float, specific: float) -> OperatingPoints:

@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from fracturax.core.case import Case
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document, software_version
+from fracturax.datasets.register import FilmRegister
 from fracturax.evaluation import delong_test
-from fracturax.models.bundle import Bundle, Calibration, Manifest, write_bundle
-from fracturax.models.runtime import XrayPredictor
+from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
+from fracturax.models.catalog import BACKBONES
+from fracturax.models.runtime import WINDOW_OUTPUTS, XrayPredictor
 from fracturax.models.scope import fit_scope
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
@@ -36,7 +37,8 @@ from fracturax.pipelines.out_of_fold import (
     judge_across_folds,
     read_out_of_fold,
 )
-from fracturax.pipelines.train import TrainingRun, only_film
+from fracturax.pipelines.train import TrainingRun, only_film, train
+from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
 
@@ -45,6 +47,7 @@ _SCOPE_ACCEPTS = 0.98
 _SCOPE_FILMS = 500
 _LARGEST_LOSS = 0.005
 _QUANTIZATION_FILMS = 64
+_CLOSER = "closer"
 
 
 def publish(
@@ -60,11 +63,12 @@ def publish(
         progress: Where to tell how far the work is.
     """
     assert run.final is not None, "a bundle needs the network trained on all films"
+    assert (run.closer_final is None) == (run.recipe.closer is None), "a network a closer look"
     folds = [run.data.split.fold_of[case.name] for case in run.data.cases]
     films: dict[str, OutOfFold] = {}
     judged: dict[str, Judgement] = {}
     provisional = [
-        _export(trained.network, run, bundle_folder(run.folder, fold))
+        _export(trained, run.closer_folds.get(fold), run, bundle_folder(run.folder, fold))
         for fold, trained in run.folds.items()
     ]
     for precision in PRECISIONS:
@@ -72,7 +76,7 @@ def publish(
         films[precision] = read_out_of_fold(run.data.cases, folds, readers, progress=progress)
         judged[precision] = judge_across_folds(films[precision], model=run.recipe.name)
     precision = choose_precision(judged)
-    final = _export(run.final.network, run, bundle)
+    final = _export(run.final, run.closer_final, run, bundle)
     limit = _scope_limit(run, films[precision], provisional, progress)
     scope = fit_scope(_embeddings(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
@@ -86,8 +90,39 @@ def publish(
         (bundle / "model.int8.onnx").unlink()
     document = _write_results(run, results, judged, precision)
     write_card(bundle / "card.md", manifest, document)
-    _write_json(bundle / "training_films.json", sorted(case.name for case in run.data.cases))
-    return write_bundle(bundle, manifest, scope)
+    return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
+
+
+def train_bundle(
+    recipe: Recipe,
+    *,
+    root: Path,
+    out: Path,
+    bundle: Path | None = None,
+    results: Path | None = None,
+    version: str = "0",
+    progress: Progress = silent,
+) -> Bundle:
+    """Train a recipe on a data set, cross-validated, and publish it: `train`, then `publish`.
+
+    Args:
+        recipe: What to do.
+        root: Folder of the data set.
+        out: Folder of runs; this one's is named like the recipe.
+        bundle: Folder for the bundle; else in the run's.
+        results: Folder for the results; else in the run's.
+        version: Version of the bundle.
+        progress: Where to tell how far the work is.
+    """
+    folder = out / recipe.name
+    run = train(recipe, root=root, out=folder, progress=progress)
+    return publish(
+        run,
+        bundle=bundle or folder / "bundle",
+        results=results or folder / "results",
+        version=version,
+        progress=progress,
+    )
 
 
 def choose_precision(judged: Mapping[str, Judgement]) -> str:
@@ -103,10 +138,14 @@ def choose_precision(judged: Mapping[str, Judgement]) -> str:
     return "int8" if holds else "fp32"
 
 
-def _export(network: nn.Module, run: TrainingRun, folder: Path) -> Bundle:
+def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: Path) -> Bundle:
     """Write a bundle that is not calibrated yet and takes everything for in scope."""
     folder.mkdir(parents=True, exist_ok=True)
-    export_network(network, run.recipe.plan, folder)
+    plan = run.recipe.plan
+    export_network(trained.network, (plan.rows, plan.columns), folder)
+    if closer is not None and run.recipe.closer is not None:
+        size = run.recipe.closer.window.size
+        export_network(closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS)
     quantize_graph(folder, _quantization_films(run))
     (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
     return write_bundle(folder, _bare_manifest(run.recipe), scope=None)
@@ -126,7 +165,15 @@ def _bare_manifest(recipe: Recipe) -> Manifest:
         box_calibration=Calibration(("box",), (1.0,), 0.0),
         default_precision="fp32",
         graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
+        closer=_closer_look(recipe),
     )
+
+
+def _closer_look(recipe: Recipe) -> CloserLook | None:
+    if recipe.closer is None:
+        return None
+    strides = BACKBONES[recipe.closer.network.backbone].strides
+    return CloserLook(f"{_CLOSER}.onnx", recipe.closer.window, strides)
 
 
 def _quantization_films(run: TrainingRun) -> npt.NDArray[np.float32]:

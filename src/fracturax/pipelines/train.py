@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from fracturax.core.errors import ConfigError, DataError, ImageError, LeakageErr
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import dataset_at, open_dataset
-from fracturax.datasets.fingerprints import Fingerprint, copy_pairs, fingerprint
+from fracturax.datasets.copies import find_copies
+from fracturax.datasets.fingerprints import Fingerprint, fingerprint
+from fracturax.datasets.register import FilmTrace, trace
 from fracturax.datasets.splits import (
     DroppedCase,
     Split,
@@ -29,29 +32,38 @@ from fracturax.datasets.splits import (
 from fracturax.evaluation import PredictionTable
 from fracturax.training.batches import StoredFilm, store_film
 from fracturax.training.curves import draw_curves
-from fracturax.training.engine import Trained, predict_films, train_network
+from fracturax.training.engine import Trained, find_candidates, predict_films, train_network
 from fracturax.training.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Cases fit for training, their films at training size, their split, and what was dropped."""
+    """Cases fit for training, their films at training size, their split, and what was dropped.
+
+    The traces tell the films again where a model is evaluated on them.
+    """
 
     cases: tuple[Case, ...]
     films: tuple[StoredFilm, ...]
     split: Split
     dropped: tuple[DroppedCase, ...]
+    traces: tuple[FilmTrace, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """A finished training: the data, one network a fold, and one trained on all."""
+    """A finished training: the data, one network a fold, and one trained on all.
+
+    Where the recipe has a closer look, each network has its second one.
+    """
 
     recipe: Recipe
     data: TrainingData
     folds: dict[int, Trained]
     final: Trained | None
     folder: Path
+    closer_folds: dict[int, Trained]
+    closer_final: Trained | None
 
 
 def train(
@@ -97,10 +109,18 @@ def train(
     trained = {
         fold: _train_fold(recipe, data, fold, out / f"fold-{fold}", max_steps) for fold in chosen
     }
+    closer = {
+        fold: _train_closer(recipe, data, one, fold, out / f"fold-{fold}", max_steps)
+        for fold, one in trained.items()
+        if recipe.closer is not None
+    }
     last = _train_final(recipe, data, out, max_steps) if final else None
+    closer_last = None
+    if last is not None and recipe.closer is not None:
+        closer_last = _train_closer(recipe, data, last, None, out / "final", max_steps)
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
-    return TrainingRun(recipe, data, trained, last, out)
+    return TrainingRun(recipe, data, trained, last, out, closer, closer_last)
 
 
 def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
@@ -129,7 +149,9 @@ def prepare_training_data(
     readable: list[Case] = []
     films: list[StoredFilm] = []
     prints: list[Fingerprint] = []
+    traces: list[FilmTrace] = []
     dropped: list[DroppedCase] = []
+    detail = recipe.closer.window.detail if recipe.closer is not None else 1.0
     for case in progress(cases, "reading films"):
         try:
             film = only_film(case)
@@ -137,9 +159,10 @@ def prepare_training_data(
             dropped.append(DroppedCase(case.name, str(error)))
             continue
         readable.append(case)
-        films.append(store_film(case.name, film, case.reference, recipe.plan))
-        prints.append(fingerprint(film))
-    pairs = copy_pairs(prints)
+        films.append(store_film(case.name, film, case.reference, recipe.plan, detail=detail))
+        prints.append(fingerprint(np.round(film.pixels * 255).astype(np.uint8)))
+        traces.append(trace(film.pixels))
+    pairs = [(pair.one, pair.other) for pair in find_copies(prints, progress=progress)]
     # Groups are joined before copies go: a copy dropped still ties its neighbours together.
     groups = join_groups([case.patient_key for case in readable], pairs)
     readable = list(regroup(readable, groups))
@@ -154,6 +177,7 @@ def prepare_training_data(
         films=tuple(films[index] for index in kept),
         split=split,
         dropped=tuple(sorted([*dropped, *copies], key=lambda case: case.name)),
+        traces=tuple(traces[index] for index in kept),
     )
 
 
@@ -201,6 +225,32 @@ def _train_final(recipe: Recipe, data: TrainingData, out: Path, max_steps: int |
     # The first stage of fold 0 is finished: this only loads it.
     start = train_network(first, (), (), folder=out / "fold-0", max_steps=max_steps).network
     return train_network(rest[-1], data.films, (), folder=folder, start=start, max_steps=max_steps)
+
+
+def _train_closer(
+    recipe: Recipe,
+    data: TrainingData,
+    first: Trained,
+    fold: int | None,
+    folder: Path,
+    max_steps: int | None,
+) -> Trained:
+    """Train the closer look on what the network of the same films suspects in them."""
+    stage = recipe.closer_stage()
+    assert stage is not None, "asked for where the recipe has a closer look"
+    films = [
+        film
+        for case, film in zip(data.cases, data.films, strict=True)
+        if _fold(data, case) != fold and film.reference.boxes is not None
+    ]
+    return train_network(
+        stage,
+        films,
+        (),
+        folder=folder / "closer",
+        candidates=partial(find_candidates, first.network, films),
+        max_steps=max_steps,
+    )
 
 
 def _fold(data: TrainingData, case: Case) -> int:

@@ -17,44 +17,64 @@ from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Reference
 from fracturax.core.geometry import Box
 from fracturax.core.image import Radiograph
+from fracturax.models.catalog import BACKBONES
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Outline
 from fracturax.transforms.plan import Placement, PreprocessingPlan
+from fracturax.transforms.window import Detail, take_detail
 
 # Films wait a little larger than the input, so that zooming in still finds detail.
 _RESERVE = 1.125
-HEAT_STRIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
 class StoredFilm:
-    """A film at training size: 8-bit grey values, outlines in its pixels, and its reference."""
+    """A film at training size, its 8-bit grey values, and its reference.
+
+    Args:
+        name: Name of its case.
+        pixels: A little larger than the input.
+        evaluation_pixels: The input as the shipped model sees it.
+        outlines: Outlines in pixels of `pixels`.
+        reference: The truth, in pixels of the original.
+        placement: Where the original lies in `evaluation_pixels`.
+        detail: What windows are cut from.
+    """
 
     name: str
     pixels: npt.NDArray[np.uint8]
     evaluation_pixels: npt.NDArray[np.uint8]
     outlines: list[Outline]
     reference: Reference
+    placement: Placement
+    detail: Detail
 
 
 def store_film(
-    name: str, film: Radiograph, reference: Reference, plan: PreprocessingPlan
+    name: str,
+    film: Radiograph,
+    reference: Reference,
+    plan: PreprocessingPlan,
+    *,
+    detail: float = 1.0,
 ) -> StoredFilm:
-    """Bring a film to training size."""
+    """Bring a film to training size, with `detail` times the input's pixels for windows."""
     reserve = PreprocessingPlan(
         rows=round(plan.rows * _RESERVE),
         columns=round(plan.columns * _RESERVE),
         low_percentile=plan.low_percentile,
         high_percentile=plan.high_percentile,
     )
-    larger, placement = reserve.apply(film.pixels)
-    exact, _ = plan.apply(film.pixels)
+    larger, larger_placement = reserve.apply(film.pixels)
+    exact, placement = plan.apply(film.pixels)
     return StoredFilm(
         name=name,
         pixels=np.round(larger * 255).astype(np.uint8),
         evaluation_pixels=np.round(exact * 255).astype(np.uint8),
-        outlines=[place_outline(outline, placement) for outline in outlines_of(reference)],
+        outlines=[place_outline(outline, larger_placement) for outline in outlines_of(reference)],
         reference=reference,
+        placement=placement,
+        detail=take_detail(film.pixels, placement, plan, detail),
     )
 
 
@@ -87,7 +107,8 @@ class Batch(NamedTuple):
     Attributes:
         images: Display values, shape `(b, 1, rows, columns)`.
         fracture: 0 or 1, shape `(b,)`.
-        heat: Share of each stride-8 cell that is fractured, shape `(b, rows/8, columns/8)`.
+        heat: Share of each cell of the finest level that is fractured, shape `(b, rows/stride,
+            columns/stride)`.
         boxes: For each film `(n, 4)` in input pixels.
         is_marked: Whether a film's fractures are outlined, shape `(b,)`.
         context: Regions in the order of `REGIONS`, then hardware; shape `(b, 5)`.
@@ -129,14 +150,14 @@ class AugmentedFilms(Dataset[Sample]):
         image, outlines = self.recipe.augmentation.apply(
             film.pixels, film.outlines, rows=plan.rows, columns=plan.columns, generator=generator
         )
-        return _sample(image, outlines, film.reference)
+        return make_sample(image, outlines, film.reference, stride=finest_stride(self.recipe))
 
 
 class ExactFilms(Dataset[Sample]):
     """Films as the shipped model sees them: the plan alone."""
 
-    def __init__(self, films: Sequence[StoredFilm]) -> None:
-        self.films = films
+    def __init__(self, films: Sequence[StoredFilm], *, stride: int = 8) -> None:
+        self.films, self.stride = films, stride
 
     def __len__(self) -> int:
         return len(self.films)
@@ -146,7 +167,7 @@ class ExactFilms(Dataset[Sample]):
         film = self.films[index]
         image = film.evaluation_pixels.astype(np.float32) / np.float32(255)
         outlines = [outline / np.float32(_RESERVE) for outline in film.outlines]
-        return _sample(image, outlines, film.reference)
+        return make_sample(image, outlines, film.reference, stride=self.stride)
 
 
 class BalancedDraws(Sampler[tuple[int, int, int]]):
@@ -185,16 +206,20 @@ def _in_turns(
     return np.concatenate(rounds)[:wanted]
 
 
-def _sample(
-    image: npt.NDArray[np.float32], outlines: list[Outline], reference: Reference
+def finest_stride(recipe: Recipe) -> int:
+    """Return the stride of a network's finest level, that of its heat map."""
+    return BACKBONES[recipe.network.backbone].strides[0]
+
+
+def make_sample(
+    image: npt.NDArray[np.float32], outlines: list[Outline], reference: Reference, *, stride: int
 ) -> Sample:
+    """Make the targets of an image, shape `(rows, columns)`, whose outlines are in its pixels."""
     rows, columns = image.shape
     visible = [box for outline in outlines if (box := _visible_box(outline, rows, columns))]
     mask = np.zeros((rows, columns), np.float32)
     cv2.fillPoly(mask, [np.round(outline[:, ::-1]).astype(np.int32) for outline in outlines], 1.0)
-    heat = cv2.resize(
-        mask, (columns // HEAT_STRIDE, rows // HEAT_STRIDE), interpolation=cv2.INTER_AREA
-    )
+    heat = cv2.resize(mask, (columns // stride, rows // stride), interpolation=cv2.INTER_AREA)
     context = [region in reference.regions for region in REGIONS] + [bool(reference.hardware)]
     return Sample(
         image=image[None],

@@ -108,7 +108,7 @@ def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
 
 def stage_sha256(stage: Recipe, max_steps: int | None = None) -> str:
     """Hash what decides one stage; which stage follows it does not, being cut short does."""
-    document = {key: value for key, value in asdict(stage).items() if key != "finish"}
+    document = {key: value for key, value in asdict(stage).items() if value is not None}
     if max_steps is not None:
         document["max_steps"] = max_steps
     return sha256_of_document(document)

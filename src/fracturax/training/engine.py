@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from fracturax.models.boxes import Boxes, join_boxes
 from fracturax.models.catalog import NETWORKS
 from fracturax.training.batches import (
     AugmentedFilms,
@@ -24,10 +25,12 @@ from fracturax.training.batches import (
     ExactFilms,
     StoredFilm,
     collate,
+    finest_stride,
 )
 from fracturax.training.checkpoint import Checkpoints, read_checkpoint, stage_sha256
 from fracturax.training.losses import loss_terms
 from fracturax.training.recipe import Recipe
+from fracturax.training.windows import AugmentedWindows
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,14 @@ class FilmModule(pl.LightningModule):
         if step < warmup:
             return (step + 1) / warmup
         progress = min(1.0, (step - warmup) / max(1, self.total_steps - warmup))
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+        floor = self.recipe.optimizer.final_share
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what the layers draw, so that a run that goes on draws what it would have drawn."""
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.recipe.seed, len(self.curves)]).generate_state(1)[0])
+        )
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a batch."""
@@ -139,6 +149,7 @@ def train_network(
     *,
     folder: Path,
     start: nn.Module | None = None,
+    candidates: Callable[[], Sequence[Boxes]] | None = None,
     max_steps: int | None = None,
     show_progress: bool = True,
 ) -> Trained:
@@ -150,6 +161,8 @@ def train_network(
         inner: Part of the training part that early stopping watches; may be empty.
         folder: Where checkpoints lie; a finished run is not repeated.
         start: Network whose weights to begin with; pretrained ones by default.
+        candidates: For a closer look: finds what the first network suspects in each film of
+            `films`, in pixels of the original.
         max_steps: Stop after so many steps.
         show_progress: Whether to draw a progress bar on standard error.
 
@@ -195,13 +208,17 @@ def train_network(
     )
     draws = BalancedDraws(films, recipe, first_epoch=resumed.epochs)
     batches = DataLoader(
-        AugmentedFilms(films, recipe),
+        AugmentedFilms(films, recipe)
+        if candidates is None
+        else AugmentedWindows(films, candidates(), recipe),
         batch_size=options.batch_size,
         sampler=draws,
         collate_fn=collate,
         drop_last=True,
     )
-    watched = DataLoader(ExactFilms(inner), batch_size=32, collate_fn=collate)
+    watched = DataLoader(
+        ExactFilms(inner, stride=finest_stride(recipe)), batch_size=32, collate_fn=collate
+    )
     trainer.fit(module, batches, watched)
     checkpoints.finish(module)
     return Trained(module.average.eval(), module.curves)
@@ -220,3 +237,19 @@ def predict_films(
             answer = (answer + network(batch.images.flip(3)).fracture) / 2
         logits.extend(answer.float().tolist())
     return logits
+
+
+@torch.inference_mode()
+def find_candidates(
+    network: nn.Module, films: Sequence[StoredFilm], *, at_most: int = 12
+) -> list[Boxes]:
+    """Return what an `XrayNetwork` suspects in each film: boxes in pixels of the original."""
+    found: list[Boxes] = []
+    loader = DataLoader(ExactFilms(films), batch_size=32, collate_fn=collate)
+    for batch in loader:
+        answer = network(batch.images)
+        scores = torch.sigmoid(answer.box_logits.double()).numpy()
+        for boxes, own in zip(answer.boxes.double().numpy(), scores, strict=True):
+            joined, _ = join_boxes(boxes, own, at_most=at_most)
+            found.append(films[len(found)].placement.boxes_to_original(joined))
+    return found

@@ -13,19 +13,27 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fracturax.models.runtime import OUTPUTS
-from fracturax.transforms.plan import PreprocessingPlan
 
 _OPSET = 20
 
 
-def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) -> None:
-    """Write `weights.safetensors` (half precision) and `model.onnx` (of the very same weights).
+def export_network(
+    network: nn.Module,
+    shape: tuple[int, int],
+    folder: Path,
+    *,
+    stem: str = "model",
+    outputs: tuple[str, ...] = OUTPUTS,
+) -> None:
+    """Write `STEM.safetensors` (half precision) and `STEM.onnx` (of the very same weights).
 
     Args:
         network: An `XrayNetwork`; its weights are rounded to half precision in place, so that
             both files hold one and the same model.
-        plan: Preprocessing; the graph takes its shape, and any batch.
+        shape: Rows and columns of the graph's input; it takes any batch.
         folder: Where to write.
+        stem: Stem of the names of both files.
+        outputs: Fields of the network's output that the graph gives; it computes no others.
     """
     round_to_half(network)
     state = {
@@ -37,26 +45,39 @@ def export_network(network: nn.Module, plan: PreprocessingPlan, folder: Path) ->
         if name.endswith("running_var"):
             state[name] = value
     save_file(
-        {name: value.contiguous() for name, value in state.items()}, folder / "weights.safetensors"
+        {name: value.contiguous() for name, value in state.items()}, folder / f"{stem}.safetensors"
     )
     network = network.eval().to(memory_format=torch.contiguous_format)
-    images = torch.rand(2, 1, plan.rows, plan.columns)
+    images = torch.rand(2, 1, *shape)
     batch = torch.export.Dim("batch", min=1, max=64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            network,
+            _Chosen(network, outputs),
             (images,),
             dynamo=True,
             input_names=["images"],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             opset_version=_OPSET,
             verbose=False,
         )
     assert program is not None
-    program.save(str(folder / "model.onnx"), external_data=False)
+    program.save(str(folder / f"{stem}.onnx"), external_data=False)
+
+
+class _Chosen(nn.Module):
+    """A network that gives some fields of its output."""
+
+    def __init__(self, network: nn.Module, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the chosen fields, in the order they were named."""
+        answer = self.network(images)
+        return tuple(getattr(answer, name) for name in self.names)
 
 
 def round_to_half(network: nn.Module) -> None:

@@ -8,8 +8,10 @@ from typing import Literal
 
 from fracturax.core.config import load_toml
 from fracturax.core.errors import ConfigError
+from fracturax.models.catalog import BACKBONES
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.plan import PreprocessingPlan
+from fracturax.transforms.window import WindowPlan
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class OptimizerRecipe:
 
     Args:
         learning_rate: Peak of the one-cycle schedule for what starts at random.
+        final_share: Share of the peak that the cosine decays to.
         backbone_factor: The pretrained part moves at this share of it.
         weight_decay: AdamW's.
         batch_size: Films a step.
@@ -65,6 +68,7 @@ class OptimizerRecipe:
     """
 
     learning_rate: float = 1e-3
+    final_share: float = 0.02
     backbone_factor: float = 0.5
     weight_decay: float = 0.02
     batch_size: int = 16
@@ -107,6 +111,36 @@ class FinishRecipe:
 
 
 @dataclass(frozen=True)
+class CloserRecipe:
+    """A second network that looks again, enlarged, at what the first one suspects.
+
+    It is trained on windows about marked fractures, put off centre and off size as a candidate
+    box may be, and about candidates and places that are no fracture.
+
+    Args:
+        network: Its backbone's finest level should be finer than the first network's.
+        optimizer: `epoch_films` counts windows, `fractured_share` the share cut from fractured
+            films.
+        window: How windows are cut.
+        loss: Weights; region and hardware are not asked of a window.
+        shift: Largest shift of a window off a fracture's centre, in sides of its box.
+        resize: Largest change of its size, as a factor of `exp(±resize)`.
+        hit_share: Share of the windows of fractured films that are about a fracture.
+        candidate_share: Share of the other windows that are about a candidate of the first
+            network; the rest is anywhere.
+    """
+
+    network: NetworkRecipe
+    optimizer: OptimizerRecipe
+    window: WindowPlan = field(default_factory=WindowPlan)
+    loss: LossRecipe = field(default_factory=lambda: LossRecipe(boxes=2.0, context=0.0))
+    shift: float = 0.35
+    resize: float = 0.5
+    hit_share: float = 0.7
+    candidate_share: float = 0.7
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a training. Tables of the TOML file are the fields.
 
@@ -124,10 +158,30 @@ class Recipe:
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     finish: FinishRecipe | None = None
+    closer: CloserRecipe | None = None
+
+    def with_weights(self, weights: str) -> Recipe:
+        """Return the recipe with every network's pretrained weights taken from elsewhere."""
+        closer = self.closer and replace(
+            self.closer, network=replace(self.closer.network, weights=weights)
+        )
+        return replace(self, network=replace(self.network, weights=weights), closer=closer)
+
+    def closer_stage(self) -> Recipe | None:
+        """Return the recipe of the network for the closer look, if there is one."""
+        if self.closer is None:
+            return None
+        return replace(
+            self,
+            network=self.closer.network,
+            optimizer=self.closer.optimizer,
+            loss=self.closer.loss,
+            finish=None,
+        )
 
     def stages(self) -> tuple[Recipe, ...]:
-        """Return one recipe a stage, in order."""
-        first = replace(self, finish=None)
+        """Return one recipe a stage of the first network, in order."""
+        first = replace(self, finish=None, closer=None)
         if self.finish is None:
             return (first,)
         return (first, replace(first, optimizer=self.finish.optimizer, loss=self.finish.loss))
@@ -138,10 +192,27 @@ class Recipe:
                 "the input of a network has sides that are multiples of 32",
                 got=f"{self.plan.rows} x {self.plan.columns}",
             )
+        if self.closer is not None:
+            self._check_closer(self.closer)
         if not 0 < self.optimizer.fractured_share < 1:
             raise ConfigError("fractured_share lies between 0 and 1")
         if self.data.folds < 2:
             raise ConfigError("cross-validation needs two folds or more", got=str(self.data.folds))
+
+    def _check_closer(self, closer: CloserRecipe) -> None:
+        if {self.network.name, closer.network.name} != {"xray"}:
+            raise ConfigError(
+                "a closer look takes two networks that find boxes",
+                got=f"{self.network.name} and {closer.network.name}",
+                cure="name both xray, or leave out the table [closer]",
+            )
+        coarsest = BACKBONES[closer.network.backbone].strides[-1]
+        if closer.window.size % coarsest:
+            raise ConfigError(
+                f"windows for {closer.network.backbone} have a size that is a multiple of "
+                f"{coarsest}",
+                got=str(closer.window.size),
+            )
 
 
 def load_recipe(path: Path) -> Recipe:

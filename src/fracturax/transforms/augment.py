@@ -63,7 +63,7 @@ class Augmentation:
         matrix = self._random_affine(film.shape, rows, columns, generator)
         warped = cv2.warpAffine(film, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
         moved = [_move(outline, matrix) for outline in outlines]
-        return self._expose(warped.astype(np.float32) / np.float32(255), generator), moved
+        return self.expose(warped.astype(np.float32) / np.float32(255), generator), moved
 
     def _random_affine(
         self, shape: tuple[int, ...], rows: int, columns: int, generator: np.random.Generator
@@ -81,9 +81,10 @@ class Augmentation:
         target = target + generator.uniform(-self.shift, self.shift, 2) * (columns, rows)
         return np.hstack([turn, (target - turn @ center)[:, None]])
 
-    def _expose(
+    def expose(
         self, film: npt.NDArray[np.float32], generator: np.random.Generator
     ) -> npt.NDArray[np.float32]:
+        """Return a film, display values in [0, 1], in another exposure or a worse resolution."""
         if generator.random() < self.blur:
             if generator.random() < 0.5:
                 film = np.asarray(

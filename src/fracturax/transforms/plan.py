@@ -14,11 +14,21 @@ from fracturax.core.provenance import sha256_of_document
 
 @dataclass(frozen=True)
 class Placement:
-    """How an image lies in the model's input: `input = original * scale + offset`, in pixels."""
+    """How an image lies in the model's input, in place and in grey.
+
+    Args:
+        scale: `input = original * scale + offset`, in pixels.
+        row_offset: Offset of the rows.
+        column_offset: Offset of the columns.
+        black: Grey value of the original that became 0.
+        white: Grey value of the original that became 1; not above `black` in a blank image.
+    """
 
     scale: float
     row_offset: float
     column_offset: float
+    black: float = 0.0
+    white: float = 1.0
 
     def to_input(self, box: Box) -> Box:
         """Return a box of the original image in pixels of the input."""
@@ -43,6 +53,12 @@ class Placement:
             (box.row_max - self.row_offset) / self.scale,
             (box.column_max - self.column_offset) / self.scale,
         )
+
+    def boxes_to_original(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return boxes of the input, shape `(n, 4)`, in pixels of the original image."""
+        offset = np.array([self.row_offset, self.column_offset] * 2)
+        original: npt.NDArray[np.float64] = (boxes - offset) / self.scale
+        return original
 
 
 @dataclass(frozen=True)
@@ -77,12 +93,13 @@ class PreprocessingPlan:
             ((64, 64), 0.32, 16.0)
         """
         fitted, scale = fit(pixels, rows=self.rows, columns=self.columns)
-        values = stretch(fitted, low=self.low_percentile, high=self.high_percentile)
+        black, white = np.percentile(fitted, (self.low_percentile, self.high_percentile)).tolist()
+        values = stretch(fitted, black=black, white=white)
         top = (self.rows - values.shape[0]) // 2
         left = (self.columns - values.shape[1]) // 2
         canvas = np.zeros((self.rows, self.columns), np.float32)
         canvas[top : top + values.shape[0], left : left + values.shape[1]] = values
-        return canvas, Placement(scale, float(top), float(left))
+        return canvas, Placement(scale, float(top), float(left), black, white)
 
     def as_document(self) -> dict[str, float | int]:
         """Return the plan as JSON-able data."""
@@ -112,10 +129,11 @@ def fit(
     return np.asarray(cv2.resize(pixels, shape[::-1], interpolation=method), np.float32), scale
 
 
-def stretch(pixels: npt.NDArray[np.float32], *, low: float, high: float) -> npt.NDArray[np.float32]:
-    """Map two percentiles of an image to 0 and 1, clipping beyond; a constant image becomes 0."""
-    bottom, top = np.percentile(pixels, (low, high))
-    if top - bottom < 1e-6:
+def stretch(
+    pixels: npt.NDArray[np.float32], *, black: float, white: float
+) -> npt.NDArray[np.float32]:
+    """Map two grey values to 0 and 1, clipping beyond; where they are equal all becomes 0."""
+    if white - black < 1e-6:
         return np.zeros_like(pixels)
-    scaled = (pixels - np.float32(bottom)) / np.float32(top - bottom)
+    scaled = (pixels - np.float32(black)) / np.float32(white - black)
     return np.asarray(np.clip(scaled, 0, 1), np.float32)

@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fracturax.core.errors import ImageError
 from fracturax.datasets import open_dataset
-from fracturax.datasets.fingerprints import copy_pairs, fingerprint
+from fracturax.datasets.copies import find_copies
+from fracturax.datasets.fingerprints import fingerprint
 from fracturax.datasets.splits import (
     check_no_leak,
     drop_copies,
@@ -41,7 +43,8 @@ def test_copies_and_neighbours_of_the_real_release_stay_together(shared_data: Pa
             except ImageError:
                 cut.add(case.name)
     assert cut >= CUT
-    pairs = copy_pairs([fingerprint(film) for film in films])
+    prints = [fingerprint(np.round(film.pixels * 255).astype(np.uint8)) for film in films]
+    pairs = [(pair.one, pair.other) for pair in find_copies(prints)]
     names = {(cases[one].name, cases[other].name) for one, other in pairs}
     assert names >= COPIES
     _, dropped = drop_copies(cases, pairs)

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from fracturax.core.errors import ModelError, UnknownNameError
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.provenance import sha256_of_document
+from fracturax.datasets.register import FilmRegister, trace
 from fracturax.models.bundle import (
     MANIFEST,
     Bundle,
@@ -25,7 +26,7 @@ from fracturax.models.bundle import (
 from fracturax.models.scope import ScopeModel
 from fracturax.transforms.plan import PreprocessingPlan
 
-FILES = ("model.onnx", "weights.safetensors", "scope.safetensors", "card.md", MANIFEST)
+FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)
 SCOPE = ScopeModel(
     mean=np.zeros(4, np.float32),
     components=np.eye(2, 4, dtype=np.float32),
@@ -57,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"\x08\x09graph" * 100)
     (folder / "card.md").write_text("# Ä card\n", encoding="utf-8")
-    save_file({"layer": np.ones(3, np.float16)}, folder / "weights.safetensors")
+    save_file({"layer": np.ones(3, np.float16)}, folder / "model.safetensors")
     write_bundle(folder, MANIFEST_OF_TESTS, SCOPE)
     return folder
 
@@ -216,10 +217,21 @@ def test_an_unknown_name_and_an_unknown_precision_list_what_there_is(folder: Pat
         load_bundle(folder).graph("int8")
 
 
-def test_films_of_the_training_are_known_by_name(folder: Path) -> None:
-    assert load_bundle(folder).training_films == frozenset()
-    (folder / "training_films.json").write_text('["a", "b"]')
-    assert write_bundle(folder, MANIFEST_OF_TESTS, None).training_films == {"a", "b"}
+def test_films_of_the_training_are_known_by_their_pixels(folder: Path) -> None:
+    assert len(load_bundle(folder).register) == 0
+    films = np.random.default_rng(0).random((3, 60, 50), np.float32)
+    register = FilmRegister.of([trace(film) for film in films[:2]])
+    bundle = write_bundle(folder, MANIFEST_OF_TESTS, None, register)
+    assert [bundle.register.holds(trace(film)) for film in films] == ["itself", "itself", None]
+
+
+def test_a_damaged_register_is_refused(folder: Path) -> None:
+    path = folder / "training_films.safetensors"
+    bundle = write_bundle(folder, MANIFEST_OF_TESTS, None, FilmRegister.of(()))
+    path.unlink()
+    save_file({"digests": np.zeros((1, 7), np.uint8), "details": np.zeros((1, 2), np.int8)}, path)
+    with pytest.raises(ModelError, match="register"):
+        _ = bundle.register
 
 
 @pytest.mark.parametrize("total", [-1000.0, -1.0, 0.0, 1.0, 1000.0])
@@ -241,7 +253,7 @@ def check_holds_no_pickle(bundle: Bundle) -> None:
 
 def test_no_file_of_a_real_bundle_is_a_pickle(exported: tuple[object, Bundle]) -> None:
     names = {path.name for path in exported[1].folder.iterdir()}
-    assert names == {"model.onnx", "weights.safetensors", "card.md", MANIFEST}
+    assert names == {"model.onnx", "model.safetensors", "card.md", MANIFEST}
     check_holds_no_pickle(exported[1])
 
 

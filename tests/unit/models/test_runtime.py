@@ -56,7 +56,7 @@ def test_the_weights_of_a_bundle_are_those_of_its_graph(
 
     network, bundle = exported
     again = XrayNetwork(weights="random", width=16).eval()
-    state = load_file(bundle.folder / "weights.safetensors")
+    state = load_file(bundle.folder / "model.safetensors")
     again.load_state_dict(
         {name: one.float() if one.is_floating_point() else one for name, one in state.items()}
     )

@@ -22,6 +22,13 @@ def test_there_are_recipes() -> None:
     assert {"xray", "peer-mobilenet"} <= {path.stem for path in RECIPES}
 
 
+CLOSER = """
+[closer.network]
+name = "xray"
+backbone = "mobilenet_v2_fine"
+[closer.optimizer]
+epochs = 1
+"""
 HEAD = 'name = "a"\n[data]\ndataset = "fracatlas"\n'
 
 
@@ -35,6 +42,8 @@ HEAD = 'name = "a"\n[data]\ndataset = "fracatlas"\n'
         ("[network]\nname = 'xray'\n[optimizer]\nprecision = 'fp8'\n", "one of"),
         ("[network]\nname = 'xray'\n[augmentation]\nmirrored = 1\n", "'mirror'"),
         ("", "lacks a key; got no network"),
+        ("[network]\nname = 'classifier'\n" + CLOSER, "two networks that find boxes"),
+        ("[network]\nname = 'xray'\n" + CLOSER + "[closer.window]\nsize = 100\n", "multiple of 16"),
     ],
 )
 def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, words: str) -> None:

@@ -71,9 +71,9 @@ def test_exposure_does_not_change_what_the_network_sees() -> None:
     assert np.allclose(values, darker, atol=1e-5)
 
 
-def test_percentiles_become_0_and_1_and_the_rest_is_clipped() -> None:
+def test_black_and_white_become_0_and_1_and_the_rest_is_clipped() -> None:
     ramp = np.linspace(0, 1, 1001, dtype=np.float32)
-    stretched = stretch(ramp, low=10, high=90)
+    stretched = stretch(ramp, black=0.1, white=0.9)
     assert np.allclose(stretched[[0, 100, 500, 900, 1000]], [0, 0, 0.5, 1, 1], atol=1e-6)
 
 
