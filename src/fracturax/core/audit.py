@@ -18,6 +18,7 @@ TableConflictKind = Literal[
     "folder_against_table",
     "table_against_annotation",
     "table_against_itself",
+    "annotations_differ",
     "count_against_boxes",
     "size_against_file",
     "box_outside",

@@ -14,6 +14,7 @@ from typing import Any
 from fracturax.core.anatomy import REGIONS
 from fracturax.core.audit import TableConflict, TableConflictKind
 from fracturax.datasets.fracatlas import ANNOTATIONS, COLUMNS, SPLITS, VIEWS
+from fracturax.datasets.fracatlas_formats import differ, other_formats
 from fracturax.datasets.survey import (
     Claim,
     Outline,
@@ -71,6 +72,8 @@ def survey_fracatlas(root: Path) -> Survey:
         for name in sorted(annotated.keys() - rows.keys()):
             words = f"{ANNOTATIONS.name} annotates it, {_TABLE} does not list it"
             conflicts.note("unknown_in_annotations", name, words)
+    where = {PurePosixPath(film.file).name: film.file for film in films if film.file}
+    _compare_formats(root, annotated, where, conflicts)
     films += _unlisted(files, conflicts, has_table=bool(rows))
     for film in films:
         conflicts.extend(outline_conflicts(film))
@@ -145,6 +148,27 @@ def _check_row(
     elif count is not None and count != len(outlines):
         words = f"fracture_count is {count}, {len(outlines)} fracture{_s(len(outlines))} outlined"
         conflicts.note("count_against_boxes", name, words, file)
+
+
+def _compare_formats(
+    root: Path,
+    annotated: Mapping[str, _Annotated],
+    where: Mapping[str, str],
+    conflicts: _Conflicts,
+) -> None:
+    """Note where another format of the annotations says what the COCO file does not."""
+    sizes = {name: of.size for name, of in annotated.items()}
+    for form, marked, wrong in other_formats(root, sizes):
+        for file, reason in wrong.items():
+            conflicts.note("row_cannot_be_read", f"{form}, {file}", reason)
+        for name, theirs in marked.items():
+            of = annotated.get(name)
+            ours = [outline.box for outline in of.outlines] if of is not None else []
+            words = differ(ours, theirs)
+            if words:
+                words = f"COCO and {form} differ: {words}"
+                stem = PurePosixPath(name).stem
+                conflicts.note("annotations_differ", stem, words, where.get(name, ""))
 
 
 def _unlisted(

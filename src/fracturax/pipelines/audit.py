@@ -117,7 +117,7 @@ def audit(
     mine = None if split is None else _read_split(Path(split))
     survey = survey_dataset(dataset, root=root)
     films = _examine(survey, base, workers, progress)
-    films, copies = _join_copies(films)
+    films, copies = _join_copies(films, progress)
     conflicts = [*survey.conflicts]
     for film in films:
         if film.record is not None and film.record.examined.rows:
@@ -286,11 +286,11 @@ def _with_groups(films: Sequence[Traits]) -> list[Traits]:
     ]
 
 
-def _join_copies(films: Sequence[_Film]) -> tuple[list[_Film], list[CopyGroup]]:
+def _join_copies(films: Sequence[_Film], progress: Progress) -> tuple[list[_Film], list[CopyGroup]]:
     """Return the films with their copy groups, and the groups of more than one."""
     printed = [index for index, film in enumerate(films) if film.record and film.record.print]
     prints = [film.record.print for film in films if film.record and film.record.print]
-    pairs = find_copies(prints) if len(prints) > 1 else []
+    pairs = find_copies(prints, progress=progress) if len(prints) > 1 else []
     indices = [(printed[pair.one], printed[pair.other]) for pair in pairs]
     groups = join_groups(range(len(films)), indices)
     joined = [replace(film, copy_group=group) for film, group in zip(films, groups, strict=True)]

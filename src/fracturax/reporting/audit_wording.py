@@ -140,6 +140,13 @@ TABLE_CONFLICTS: dict[TableConflictKind, Explanation] = {
         "Two cells of one row cannot both be true.",
         "Correct the row.",
     ),
+    "annotations_differ": Explanation(
+        "Annotation formats that differ",
+        "film that two annotation formats mark differently",
+        "films that two annotation formats mark differently",
+        "Which fractures a detector learns depends on the format that was read.",
+        "Find out which format is the original, and derive the others from it.",
+    ),
     "count_against_boxes": Explanation(
         "Count of fractures against outlines",
         "film with another number of outlines than its count says",

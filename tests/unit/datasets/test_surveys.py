@@ -202,6 +202,64 @@ def test_a_layout_whose_loader_refuses_is_audited_all_the_same(layout: str, tmp_
     assert {film.file for film in survey.films if film.file}
 
 
+def _write_formats(root: Path) -> dict[str, tuple[float, ...]]:
+    """Write the other formats as the release has them, all in accord with COCO."""
+    document = json.loads(
+        (root / "Annotations/COCO JSON/COCO_fracture_masks.json").read_text(encoding="utf-8")
+    )
+    images = {image["id"]: image for image in document["images"]}
+    boxes, vgg = {}, {}
+    for folder in ("PASCAL VOC", "YOLO", "VGG JSON"):
+        (root / "Annotations" / folder).mkdir()
+    for annotation in document["annotations"]:
+        image = images[annotation["image_id"]]
+        left, top, width, height = annotation["bbox"]
+        stem = Path(image["file_name"]).stem
+        boxes[stem] = (top, left, top + height, left + width)
+        sides = {"xmin": left, "ymin": top, "xmax": left + width, "ymax": top + height}
+        marks = "".join(f"<{name}>{round(value)}</{name}>" for name, value in sides.items())
+        (root / f"Annotations/PASCAL VOC/{stem}.xml").write_text(
+            f"<annotation><object><bndbox>{marks}</bndbox></object></annotation>"
+        )
+        shares = (
+            *((left + width / 2) / image["width"], (top + height / 2) / image["height"]),
+            *(width / image["width"], height / image["height"]),
+        )
+        (root / f"Annotations/YOLO/{stem}.txt").write_text(
+            "0 " + " ".join(f"{share:.6f}" for share in shares) + "\n"
+        )
+        vgg[f"{stem}.jpg-1"] = {"filename": f"{stem}.jpg", "regions": [{}]}
+    (root / "Annotations/VGG JSON/VGG.json").write_text(json.dumps(vgg))
+    return boxes
+
+
+def test_the_other_formats_of_fracatlas_are_compared_with_the_first(tmp_path: Path) -> None:
+    root = _write("fracatlas", tmp_path / "release")
+    boxes = _write_formats(root)
+    assert survey_dataset("fracatlas", root=root).conflicts == ()
+    first, second, third, fourth = sorted(boxes)[:4]
+    voc, yolo = root / "Annotations/PASCAL VOC", root / "Annotations/YOLO"
+    text = (voc / f"{first}.xml").read_text()
+    (voc / f"{first}.xml").write_text(text.replace("<xmin>", "<xmin>9"))
+    (yolo / f"{second}.txt").write_text("")
+    (yolo / f"{third}.txt").write_text("0 0.5 0.5\n")
+    (yolo / "IMG0000001.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    vgg = root / "Annotations/VGG JSON/VGG.json"
+    entries = json.loads(vgg.read_text())
+    entries[f"{fourth}.jpg-1"]["regions"] = []
+    vgg.write_text(json.dumps(entries))
+    (yolo / "classes.txt").write_text("fractured\n")
+    survey = survey_dataset("fracatlas", root=root)
+    assert _kinds(survey) == {
+        "annotations_differ": [first, "IMG0000001", second, fourth],
+        "row_cannot_be_read": [f"YOLO, {third}.txt"],
+    }
+    words = {one.name: one.words for one in survey.conflicts}
+    assert "px apart" in words[first]
+    assert words[second] == "COCO and YOLO differ: 1 and 0 fractures"
+    assert words[fourth] == "COCO and VGG differ: 1 and 0 fractures"
+
+
 def test_a_box_is_outside_from_the_second_pixel_on() -> None:
     film = SurveyedFilm("a", "a.png", outlines=(Outline((0, 0, 41, 40.9)), Outline((0, -9, 5, 5))))
     assert [one.words for one in file_conflicts(film, 40, 40)] == [
