@@ -89,13 +89,18 @@ def larger_groups(cases: tuple[Case, ...]) -> list[str]:
     return sorted(fit, key=lambda group: (-fractured[group], group))[:GROUPS_TESTED]
 
 
-def measure(table: PredictionTable) -> dict[str, float | int]:
-    """Return AUROC of ranks within folds, with a 95 % interval by a bootstrap of groups."""
+def measure(table: PredictionTable, rows: list[int] | None = None) -> dict[str, float | int]:
+    """Return AUROC of ranks within folds, with a 95 % interval by a bootstrap of groups.
+
+    Of some rows only, if they are given; they keep their ranks among all films of their fold.
+    """
     scores = np.empty(len(table))
     for fold in set(table.fold.tolist()):
-        rows = table.fold == fold
-        values = table.probability[rows]
-        scores[rows] = np.searchsorted(np.sort(values), values, side="left") / rows.sum()
+        own = table.fold == fold
+        values = table.probability[own]
+        scores[own] = np.searchsorted(np.sort(values), values, side="left") / own.sum()
+    if rows is not None:
+        table, scores = table.take(rows), scores[rows]
     drawn = group_bootstrap_weighted(
         table.patient_key,
         lambda weights: np.array([auroc(table.reference, scores, weights=weights)]),
@@ -159,7 +164,7 @@ def main() -> None:
                 "group": group,
                 "split_sha256": sha256,
                 **measure(table),
-                "same_films_copy_safe": measure(safe.take(inside)),
+                "same_films_copy_safe": measure(safe, inside),
             }
         )
     result = {"recipe": RECIPE.name, "seed": recipe.seed, "folds": recipe.data.folds, "rows": rows}
