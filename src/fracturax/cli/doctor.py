@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from typing import Any
 
 import typer
+from packaging.requirements import Requirement
 
 from fracturax.cli.console import JsonOption, print_json, words
 from fracturax.core.errors import FracturaXError
@@ -23,7 +24,7 @@ _CODECS = {
     "JPEG lossless": "gdcm",
     "JPEG": "PIL",
 }
-_EXTRAS = {"train": ("torch", "torchvision", "lightning", "onnx", "onnxscript")}
+_PUBLIC_EXTRAS = ("train", "imaging", "radiomics", "dicom", "node", "openvino")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,10 +41,7 @@ def doctor(as_json: JsonOption = False) -> None:
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "codecs": {name: find_spec(module) is not None for name, module in _CODECS.items()},
         "models": _models(),
-        "extras": {
-            name: all(find_spec(module) is not None for module in modules)
-            for name, modules in _EXTRAS.items()
-        },
+        "extras": {name: not _missing(name) for name in _PUBLIC_EXTRAS},
     }
     is_healthy = (
         all(checks["libraries"].values())
@@ -64,6 +62,22 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
+
+
+def _missing(extra: str) -> list[str]:
+    """Return the distributions of an extra that are not installed."""
+    missing = []
+    for line in requires("fracturax") or []:
+        wanted = Requirement(line)
+        if wanted.marker is None or not wanted.marker.evaluate({"extra": extra}):
+            continue
+        if wanted.marker.evaluate({"extra": ""}):
+            continue
+        if wanted.name == "fracturax":
+            missing += [name for part in wanted.extras for name in _missing(part)]
+        elif _version(wanted.name) is None:
+            missing.append(wanted.name)
+    return missing
 
 
 def _models() -> dict[str, str]:
@@ -89,5 +103,5 @@ def _print(checks: dict[str, Any], is_healthy: bool) -> None:
             words.print(f"{name:10} {part}: {shown}", markup=False)
     missing = [name for name, is_there in checks["extras"].items() if not is_there]
     for name in missing:
-        words.print(f'for `fracturax {name}`: pip install "fracturax[{name}]"', markup=False)
+        words.print(f'for {name}: pip install "fracturax[{name}]"', markup=False)
     words.print("all is well" if is_healthy else "something is missing; see above", style="bold")

@@ -51,11 +51,11 @@ class RawAnswer:
         box_values: Values of the boxes by name, inputs of their calibration: `box` and, where
             there is a closer look, `closer`; logits of shape `(n,)`.
         box_logits: Sum of these, shape `(n,)`, highest first.
-        heat: Fracture heat in [0, 1] at stride 8 of the input.
+        heat: Fracture heat in [0, 1] at stride 8 of the input, turned as the image is.
+        extent: Where the heat lies, in pixels of the original image.
         region_probabilities: In the order of `REGIONS`.
         hardware_probability: Of metal implants.
         embedding: Pooled features.
-        placement: Where the film lies in the input.
     """
 
     values: dict[str, float]
@@ -63,10 +63,10 @@ class RawAnswer:
     box_values: dict[str, npt.NDArray[np.float64]]
     box_logits: npt.NDArray[np.float64]
     heat: npt.NDArray[np.float32]
+    extent: Box
     region_probabilities: npt.NDArray[np.float64]
     hardware_probability: float
     embedding: npt.NDArray[np.float32]
-    placement: Placement
 
 
 class XrayPredictor:
@@ -169,13 +169,15 @@ class XrayPredictor:
             region=REGIONS[best],
             region_probability=float(raw.region_probabilities[best]),
             hardware_probability=raw.hardware_probability,
-            activation=ActivationMap(raw.heat, _extent(raw, self.bundle)),
+            activation=ActivationMap(raw.heat, raw.extent),
         )
 
     def infer(self, film: Radiograph) -> RawAnswer:
         """Run the graph on one film, without scope check and calibration."""
         plan = self.bundle.manifest.plan
-        values, placement = plan.apply(film.pixels)
+        frame = plan.frame_of(film.pixels)
+        pixels = frame.turn(film.pixels)
+        values, placement = plan.apply(pixels)
         is_mirrored = self.bundle.manifest.is_mirrored
         views = [values, values[:, ::-1]] if is_mirrored else [values]
         outputs = self._session.run(OUTPUTS, {"images": np.stack(views)[:, None]})
@@ -189,8 +191,10 @@ class XrayPredictor:
             _sigmoid(answer["box_logits"].astype(np.float64).mean(axis=0)),
         )
         logits = np.log(scores) - np.log1p(-np.minimum(scores, 1 - 1e-9))
+        whole = np.array([[0.0, 0.0, float(plan.rows), float(plan.columns)]])
+        extent = placement.boxes_to_original(whole)
         boxes, box_values = self._look_closer(
-            film, placement, placement.boxes_to_original(candidates), logits
+            pixels, placement, placement.boxes_to_original(candidates), logits
         )
         best = {
             name: float(values.max(initial=_NO_BOX_LOGIT)) for name, values in box_values.items()
@@ -201,19 +205,19 @@ class XrayPredictor:
                 "heat": float(heat_logits.max()),
                 **best,
             },
-            boxes=boxes,
+            boxes=frame.turn_boxes_back(boxes),
             box_values=box_values,
             box_logits=np.sum(list(box_values.values()), axis=0),
-            heat=_sigmoid(heat_logits.astype(np.float64)).astype(np.float32),
+            heat=frame.turn_back(_sigmoid(heat_logits.astype(np.float64)).astype(np.float32)),
+            extent=Box(*frame.turn_boxes_back(extent)[0].tolist()),
             region_probabilities=_sigmoid(answer["regions"].astype(np.float64).mean(axis=0)),
             hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
             embedding=answer["embedding"].mean(axis=0),
-            placement=placement,
         )
 
     def _look_closer(
         self,
-        film: Radiograph,
+        pixels: npt.NDArray[np.float32],
         placement: Placement,
         boxes: Boxes,
         logits: npt.NDArray[np.float64],
@@ -222,7 +226,7 @@ class XrayPredictor:
         if self._closer is None:
             return boxes, {"box": logits}
         boxes, logits = boxes[: self._closer.at_most], logits[: self._closer.at_most]
-        placed, again = self._closer.look(film.pixels, placement, boxes)
+        placed, again = self._closer.look(pixels, placement, boxes)
         chosen = same_once(placed, logits + again)
         return placed[chosen], {"box": logits[chosen], "closer": again[chosen]}
 
@@ -299,11 +303,6 @@ def _mirror_back(
     boxes = answer["boxes"][1, cells]
     boxes[:, [1, 3]] = width - boxes[:, [3, 1]]
     answer["boxes"][1] = boxes
-
-
-def _extent(raw: RawAnswer, bundle: Bundle) -> Box:
-    plan = bundle.manifest.plan
-    return raw.placement.to_original(Box(0.0, 0.0, float(plan.rows), float(plan.columns)))
 
 
 def _proper_box(sides: list[float], image: Radiograph) -> Box | None:

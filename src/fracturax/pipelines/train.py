@@ -17,6 +17,7 @@ from fracturax.core.errors import ConfigError, DataError, LeakageError
 from fracturax.core.image import Radiograph
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets import dataset_at, open_dataset
+from fracturax.datasets.acquisition import acquisitions_of
 from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmTrace, trace
 from fracturax.datasets.splits import DroppedCase, group_folds
@@ -184,7 +185,12 @@ def prepare_training_data(
     prepared.check(split)
     return TrainingData(
         cases=prepared.cases,
-        films=tuple(film for film, _ in prepared.kept),
+        films=tuple(
+            replace(film, acquisition=acquisition)
+            for (film, _), acquisition in zip(
+                prepared.kept, acquisitions_of(prepared.cases), strict=True
+            )
+        ),
         split=split,
         dropped=prepared.dropped,
         traces=tuple(one for _, one in prepared.kept),

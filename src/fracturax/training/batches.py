@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -17,6 +17,7 @@ from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Reference
 from fracturax.core.geometry import Box
 from fracturax.core.image import Radiograph
+from fracturax.datasets.acquisition import OTHER
 from fracturax.models.catalog import BACKBONES
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Outline
@@ -36,9 +37,10 @@ class StoredFilm:
         pixels: A little larger than the input.
         evaluation_pixels: The input as the shipped model sees it.
         outlines: Outlines in pixels of `pixels`.
-        reference: The truth, in pixels of the original.
-        placement: Where the original lies in `evaluation_pixels`.
+        reference: The truth, in pixels of the original in the plan's frame.
+        placement: Where the original, in the plan's frame, lies in `evaluation_pixels`.
         detail: What windows are cut from.
+        acquisition: How it was acquired, in words; films alike in this make a group.
     """
 
     name: str
@@ -48,6 +50,7 @@ class StoredFilm:
     reference: Reference
     placement: Placement
     detail: Detail
+    acquisition: str = ""
 
 
 def store_film(
@@ -59,14 +62,13 @@ def store_film(
     detail: float = 1.0,
 ) -> StoredFilm:
     """Bring a film to training size, with `detail` times the input's pixels for windows."""
-    reserve = PreprocessingPlan(
-        rows=round(plan.rows * _RESERVE),
-        columns=round(plan.columns * _RESERVE),
-        low_percentile=plan.low_percentile,
-        high_percentile=plan.high_percentile,
+    reserve = replace(
+        plan, rows=round(plan.rows * _RESERVE), columns=round(plan.columns * _RESERVE)
     )
-    larger, larger_placement = reserve.apply(film.pixels)
-    exact, placement = plan.apply(film.pixels)
+    frame = plan.frame_of(film.pixels)
+    turned, reference = frame.turn(film.pixels), frame.turn_reference(reference)
+    larger, larger_placement = reserve.apply(turned)
+    exact, placement = plan.apply(turned)
     return StoredFilm(
         name=name,
         pixels=np.round(larger * 255).astype(np.uint8),
@@ -74,7 +76,7 @@ def store_film(
         outlines=[place_outline(outline, larger_placement) for outline in outlines_of(reference)],
         reference=reference,
         placement=placement,
-        detail=take_detail(film.pixels, placement, plan, detail),
+        detail=take_detail(turned, placement, plan, detail),
     )
 
 
@@ -171,14 +173,16 @@ class ExactFilms(Dataset[Sample]):
 
 
 class BalancedDraws(Sampler[tuple[int, int, int]]):
-    """Draws films with a fixed share of fractured ones, each film equally often within its kind."""
+    """Draws films with a fixed share of fractured ones, each film equally often within its kind.
+
+    A kind is a label or, where the recipe asks for it, a label within an acquisition group.
+    """
 
     def __init__(
         self, films: Sequence[StoredFilm], recipe: Recipe, *, first_epoch: int = 0
     ) -> None:
         self.recipe, self.epoch = recipe, first_epoch
-        fractured = np.array([film.reference.fracture for film in films])
-        self.kinds = (np.flatnonzero(fractured), np.flatnonzero(~fractured))
+        self.kinds = _kinds(films, by_acquisition=recipe.data.balance == "acquisition")
 
     def __len__(self) -> int:
         return self.recipe.optimizer.epoch_films
@@ -186,16 +190,64 @@ class BalancedDraws(Sampler[tuple[int, int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         epoch, size = self.epoch, len(self)
         self.epoch += 1
-        count = round(size * self.recipe.optimizer.fractured_share)
+        share = self.recipe.optimizer.fractured_share
+        shares = [
+            kind.share * (share if kind.is_fractured else 1 - share) for kind in self.kinds
+        ]
+        # Rounding the running total keeps the epoch's size, and each label's, exact.
+        ends = np.rint(np.cumsum(shares) * size).astype(int)
+        counts = np.diff(ends, prepend=0).tolist()
         generator = np.random.default_rng([self.recipe.seed, epoch])
         chosen = np.concatenate(
             [
-                _in_turns(kind, wanted, generator)
-                for kind, wanted in zip(self.kinds, (count, size - count), strict=True)
+                _in_turns(kind.films, count, generator)
+                for kind, count in zip(self.kinds, counts, strict=True)
             ]
         )
         for number, index in enumerate(generator.permutation(chosen).tolist()):
             yield (epoch, number, index)
+
+
+class _Kind(NamedTuple):
+    """Films of one label, and the share of the draws of this label that is theirs."""
+
+    is_fractured: bool
+    films: npt.NDArray[np.int64]
+    share: float
+
+
+def _kinds(films: Sequence[StoredFilm], *, by_acquisition: bool) -> list[_Kind]:
+    fractured = np.array([film.reference.fracture for film in films], bool)
+    groups = np.array([film.acquisition if by_acquisition else "" for film in films])
+    for name in np.unique(groups).tolist():
+        inside = groups == name
+        # A group of one label only would tell it: it is drawn with the others like it.
+        if fractured[inside].all() or not fractured[inside].any():
+            groups[inside] = OTHER
+    kinds = []
+    for label in (True, False):
+        of_label = {
+            name: np.flatnonzero((groups == name) & (fractured == label))
+            for name in np.unique(groups).tolist()
+        }
+        shares = {
+            name: _share_of_both(groups == name, fractured) if len(chosen) else 0.0
+            for name, chosen in of_label.items()
+        }
+        total = sum(shares.values())
+        kinds += [
+            _Kind(label, chosen, shares[name] / total)
+            for name, chosen in of_label.items()
+            if len(chosen)
+        ]
+    return kinds
+
+
+def _share_of_both(
+    inside: npt.NDArray[np.bool_], fractured: npt.NDArray[np.bool_]
+) -> float:
+    """Return the mean of a group's shares among fractured and among normal films."""
+    return float(inside[fractured].mean() + inside[~fractured].mean()) / 2
 
 
 def _in_turns(

@@ -22,11 +22,16 @@ class DataRecipe:
         dataset: Name in the registry of data sets, or `auto` to recognize the layout.
         folds: Folds of the grouped cross-validation.
         inner_share: Share of a training part's groups that early stopping watches.
+        balance: What films are drawn by. `label`: a fixed share of fractured ones. `acquisition`:
+            the same, and fractured and normal films come from each acquisition group in the same
+            proportion, so that how a film was made does not tell its label (Idrissi et al.,
+            "Simple data balancing achieves competitive worst-group-accuracy", CLeaR 2022).
     """
 
     dataset: str
     folds: int = 5
     inner_share: float = 0.08
+    balance: Literal["label", "acquisition"] = "label"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class AugmentedWindows(Dataset[Sample]):
             center,
             side=side,
             size=window.size,
-            degrees=generator.uniform(-1, 1) * augmentation.rotation_degrees,
+            degrees=augmentation.random_degrees(generator),
             is_mirrored=generator.random() < augmentation.mirror,
         )
         zoom = np.float32(film.detail.zoom)

@@ -21,22 +21,28 @@ class Augmentation:
         scale: Largest relative change of size.
         shift: Largest shift, as a share of the sides.
         mirror: Probability of a left-right flip.
+        half_turn: Probability of a half turn before the rotation.
+        quarter_turn: Probability of a quarter turn, to either side, before the rotation.
         gamma: Largest change of gamma, as a factor of `exp(±gamma)`.
         contrast: Largest relative change of contrast about mid-grey.
         brightness: Largest change of brightness.
         noise: Largest standard deviation of Gaussian noise.
         blur: Probability of a slight blur or of lost resolution.
+        recompression: Probability of a JPEG compression.
     """
 
     rotation_degrees: float = 20.0
     scale: float = 0.2
     shift: float = 0.08
     mirror: float = 0.5
+    half_turn: float = 0.0
+    quarter_turn: float = 0.0
     gamma: float = 0.4
     contrast: float = 0.25
     brightness: float = 0.1
     noise: float = 0.03
     blur: float = 0.3
+    recompression: float = 0.0
 
     def apply(
         self,
@@ -69,9 +75,11 @@ class Augmentation:
         self, shape: tuple[int, ...], rows: int, columns: int, generator: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         """Return the `(x, y)` matrix, shape (2, 3), that maps the film's centre to the result's."""
-        fit = min(rows / shape[0], columns / shape[1])
+        turned = self._quarter_turns(generator)
+        high, wide = shape[::-1] if turned % 2 else shape
+        fit = min(rows / high, columns / wide)
         scale = fit * (1 + generator.uniform(-self.scale, self.scale))
-        angle = np.deg2rad(generator.uniform(-self.rotation_degrees, self.rotation_degrees))
+        angle = np.deg2rad(90 * turned + self._slight_rotation(generator))
         mirror = -1.0 if generator.random() < self.mirror else 1.0
         turn = scale * np.array(
             [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]]
@@ -80,6 +88,18 @@ class Augmentation:
         target = np.array([columns - 1, rows - 1]) / 2
         target = target + generator.uniform(-self.shift, self.shift, 2) * (columns, rows)
         return np.hstack([turn, (target - turn @ center)[:, None]])
+
+    def random_degrees(self, generator: np.random.Generator) -> float:
+        """Return a rotation in degrees: a turn by quarters, and up to `rotation_degrees` more."""
+        return 90 * self._quarter_turns(generator) + self._slight_rotation(generator)
+
+    def _slight_rotation(self, generator: np.random.Generator) -> float:
+        return float(generator.uniform(-self.rotation_degrees, self.rotation_degrees))
+
+    def _quarter_turns(self, generator: np.random.Generator) -> int:
+        standing = 1 - self.half_turn - self.quarter_turn
+        side = self.quarter_turn / 2
+        return int(generator.choice(4, p=(standing, side, self.half_turn, side)))
 
     def expose(
         self, film: npt.NDArray[np.float32], generator: np.random.Generator
@@ -104,7 +124,16 @@ class Augmentation:
                 level
             )
         clipped: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
+        if generator.random() < self.recompression:
+            return _recompress(clipped, quality=int(generator.integers(30, 96)))
         return clipped
+
+
+def _recompress(film: npt.NDArray[np.float32], *, quality: int) -> npt.NDArray[np.float32]:
+    eight_bit = np.round(film * np.float32(255)).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", eight_bit, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(decoded, np.float32) / np.float32(255)
 
 
 def _move(outline: Outline, matrix: npt.NDArray[np.float64]) -> Outline:

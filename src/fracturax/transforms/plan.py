@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from fracturax.core.geometry import Box
 from fracturax.core.provenance import sha256_of_document
+from fracturax.transforms.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,26 @@ class PreprocessingPlan:
         columns: Columns of the input, a multiple of 32.
         low_percentile: Grey value that becomes 0.
         high_percentile: Grey value that becomes 1.
+        frame: `film` takes films as they lie; `portrait` turns those that are wider than high,
+            so that all fill the input alike.
     """
 
     rows: int = 416
     columns: int = 352
     low_percentile: float = 0.5
     high_percentile: float = 99.5
+    frame: Literal["film", "portrait"] = "film"
+
+    def frame_of(self, pixels: npt.NDArray[np.float32]) -> Frame:
+        """Return how to turn a film, shape `(rows, columns)`, before `apply`.
+
+        Example:
+            >>> lying = np.zeros((200, 300), np.float32)
+            >>> PreprocessingPlan(frame="portrait").frame_of(lying)
+            Frame(columns=300, is_turned=True)
+        """
+        rows, columns = pixels.shape
+        return Frame(columns, is_turned=self.frame == "portrait" and columns > rows)
 
     def apply(self, pixels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], Placement]:
         """Make the model's input of display values in [0, 1], shape `(rows, columns)`.
@@ -101,7 +117,7 @@ class PreprocessingPlan:
         canvas[top : top + values.shape[0], left : left + values.shape[1]] = values
         return canvas, Placement(scale, float(top), float(left), black, white)
 
-    def as_document(self) -> dict[str, float | int]:
+    def as_document(self) -> dict[str, float | int | str]:
         """Return the plan as JSON-able data."""
         return asdict(self)
 
