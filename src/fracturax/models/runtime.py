@@ -30,7 +30,16 @@ from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.scope import unsuitable_file
 from fracturax.transforms.plan import Placement
 
-OUTPUTS = ("fracture", "heat", "box_logits", "boxes", "regions", "hardware", "embedding")
+OUTPUTS = (
+    "fracture",
+    "heat",
+    "box_logits",
+    "boxes",
+    "regions",
+    "hardware",
+    "embedding",
+    "texture",
+)
 WINDOW_OUTPUTS = ("box_logits", "boxes")
 STRIDES = (8, 16, 32)
 """Strides of the detection head's levels, finest first."""
@@ -56,6 +65,7 @@ class RawAnswer:
         region_probabilities: In the order of `REGIONS`.
         hardware_probability: Of metal implants.
         embedding: Pooled features.
+        texture: What the scope check judges: how features lie and vary at stride 16.
     """
 
     values: dict[str, float]
@@ -67,6 +77,7 @@ class RawAnswer:
     region_probabilities: npt.NDArray[np.float64]
     hardware_probability: float
     embedding: npt.NDArray[np.float32]
+    texture: npt.NDArray[np.float32]
 
 
 class XrayPredictor:
@@ -154,7 +165,7 @@ class XrayPredictor:
 
     def _answer(self, image: Radiograph, raw: RawAnswer) -> ImagePrediction:
         scope = self.bundle.scope
-        reason = scope.unsuitable(raw.embedding) if scope is not None else None
+        reason = scope.unsuitable(raw.texture) if scope is not None else None
         if reason is not None:
             return ImagePrediction(image.name, "not_assessed", reason=reason)
         manifest = self.bundle.manifest
@@ -179,8 +190,7 @@ class XrayPredictor:
         pixels = frame.turn(film.pixels)
         values, placement = plan.apply(pixels)
         is_mirrored = self.bundle.manifest.is_mirrored
-        views = [values, values[:, ::-1]] if is_mirrored else [values]
-        outputs = self._session.run(OUTPUTS, {"images": np.stack(views)[:, None]})
+        outputs = self._session.run(OUTPUTS, {"images": self._views(values)})
         answer: dict[str, npt.NDArray[np.float32]] = dict(zip(OUTPUTS, outputs, strict=True))
         if is_mirrored:
             _mirror_back(answer, self._mirrored_cells, width=plan.columns)
@@ -213,7 +223,21 @@ class XrayPredictor:
             region_probabilities=_sigmoid(answer["regions"].astype(np.float64).mean(axis=0)),
             hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
             embedding=answer["embedding"].mean(axis=0),
+            texture=answer["texture"].mean(axis=0),
         )
+
+    def _views(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return an input and, if the bundle wants it, its mirror image: `(1 or 2, 1, r, c)`."""
+        both = [values, values[:, ::-1]] if self.bundle.manifest.is_mirrored else [values]
+        return np.stack(both)[:, None]
+
+    def texture(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what the scope check judges, of display values, shape `(rows, columns)`."""
+        plan = self.bundle.manifest.plan
+        values, _ = plan.apply(plan.frame_of(pixels).turn(pixels))
+        found = self._session.run(["texture"], {"images": self._views(values)})[0]
+        mean: npt.NDArray[np.float32] = found.mean(axis=0)
+        return mean
 
     def _look_closer(
         self,

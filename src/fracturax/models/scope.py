@@ -54,12 +54,13 @@ def _unsuitable_pixels(image: Radiograph) -> str | None:
 class ScopeModel:
     """How far an image's features lie from those of the films the network knows.
 
-    The squared Mahalanobis distance within the leading principal components, plus the squared
-    distance from their subspace over its typical value (Lee et al., NeurIPS 2018; the residual
-    as in Wang et al., "ViM", CVPR 2022).
+    Of standardized features, the squared Mahalanobis distance within the leading principal
+    components, plus the squared distance from their subspace over its typical value (Lee et al.,
+    NeurIPS 2018; the residual as in Wang et al., "ViM", CVPR 2022).
 
     Args:
-        mean: Mean embedding, shape `(features,)`.
+        mean: Mean of the features, shape `(features,)`.
+        scale: Standard deviation of the features, shape `(features,)`.
         components: Orthonormal rows, shape `(k, features)`.
         spread: Standard deviation along each component, shape `(k,)`.
         residual_scale: Mean squared residual of the known films.
@@ -67,6 +68,7 @@ class ScopeModel:
     """
 
     mean: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
     components: npt.NDArray[np.float32]
     spread: npt.NDArray[np.float32]
     residual_scale: float
@@ -76,7 +78,7 @@ class ScopeModel:
         """Return the model as arrays by name."""
         return {
             name: np.asarray(getattr(self, name), np.float32)
-            for name in ("mean", "components", "spread", "residual_scale", "limit")
+            for name in ("mean", "scale", "components", "spread", "residual_scale", "limit")
         }
 
     @classmethod
@@ -84,15 +86,16 @@ class ScopeModel:
         """Return what `as_arrays` gave."""
         return cls(
             mean=arrays["mean"],
+            scale=arrays["scale"],
             components=arrays["components"],
             spread=arrays["spread"],
             residual_scale=float(arrays["residual_scale"]),
             limit=float(arrays["limit"]),
         )
 
-    def distance(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the distance of embeddings, shape `(..., features)`; known films lie near 1."""
-        centered = embedding - self.mean
+    def distance(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the distance of features, shape `(..., features)`; known films lie near 1."""
+        centered = (features - self.mean) / self.scale
         along = centered @ self.components.T
         inside = ((along / self.spread) ** 2).mean(axis=-1)
         residual = (centered**2).sum(axis=-1) - (along**2).sum(axis=-1)
@@ -101,9 +104,9 @@ class ScopeModel:
         ).astype(np.float64)
         return distance
 
-    def unsuitable(self, embedding: npt.NDArray[np.float32]) -> str | None:
+    def unsuitable(self, features: npt.NDArray[np.float32]) -> str | None:
         """Return why an image is refused, or None."""
-        distance = float(self.distance(embedding))
+        distance = float(self.distance(features))
         if distance <= self.limit:
             return None
         return (
@@ -112,22 +115,24 @@ class ScopeModel:
         )
 
 
-def fit_scope(embeddings: npt.NDArray[np.float32], *, limit: float, rank: int = 48) -> ScopeModel:
+def fit_scope(features: npt.NDArray[np.float32], *, limit: float, rank: int = 48) -> ScopeModel:
     """Learn what the features of films in scope look like.
 
     Args:
-        embeddings: One row a film, shape `(films, features)`.
+        features: One row a film, shape `(films, features)`.
         limit: Largest distance to accept.
         rank: Components kept.
     """
-    mean = embeddings.mean(axis=0)
-    centered = (embeddings - mean).astype(np.float64)
+    mean = features.mean(axis=0)
+    scale = np.maximum(features.std(axis=0), 1e-6)
+    centered = ((features - mean) / scale).astype(np.float64)
     _, singular, rows = np.linalg.svd(centered, full_matrices=False)
     rank = min(rank, len(rows))
-    spread = np.maximum(singular[:rank] / np.sqrt(len(embeddings)), 1e-6)
-    residual = (singular[rank:] ** 2).sum() / len(embeddings)
+    spread = np.maximum(singular[:rank] / np.sqrt(len(features)), 1e-6)
+    residual = (singular[rank:] ** 2).sum() / len(features)
     return ScopeModel(
         mean=mean.astype(np.float32),
+        scale=scale.astype(np.float32),
         components=rows[:rank].astype(np.float32),
         spread=spread.astype(np.float32),
         residual_scale=max(float(residual), 1e-9),

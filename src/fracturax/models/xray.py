@@ -22,7 +22,9 @@ class XrayOutput(NamedTuple):
         boxes: `(row_min, column_min, row_max, column_max)` in input pixels, shape `(b, n, 4)`.
         regions: Logits in the order of `REGIONS`, shape `(b, 4)`.
         hardware: Logit of metal implants, shape `(b,)`.
-        embedding: Pooled features, for the scope check, shape `(b, 1280)`.
+        embedding: Pooled features, shape `(b, 1280)`.
+        texture: Mean and standard deviation of each feature at stride 16, for the scope check,
+            shape `(b, 2 * 96)`.
     """
 
     fracture: Tensor
@@ -32,6 +34,7 @@ class XrayOutput(NamedTuple):
     regions: Tensor
     hardware: Tensor
     embedding: Tensor
+    texture: Tensor
 
 
 class Pyramid(nn.Module):
@@ -131,7 +134,16 @@ class XrayNetwork(nn.Module):
             regions=context[:, : len(REGIONS)],
             hardware=context[:, -1],
             embedding=trunk,
+            texture=_mean_and_spread(maps[1]),
         )
+
+
+def _mean_and_spread(features: Tensor) -> Tensor:
+    """Return mean and standard deviation over the places of a map: `(b, c, h, w)` to `(b, 2c)`."""
+    flat = features.flatten(2).float()
+    mean = flat.mean(dim=2)
+    variance = (flat - mean[..., None]).square().mean(dim=2)
+    return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 def pool_by_heat(features: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets import DATASETS
+from fracturax.datasets.splits import DroppedCase
 from fracturax.models.bundle import Manifest
 from fracturax.models.catalog import NETWORKS
 
@@ -29,13 +32,16 @@ _WORDS = {
 }
 
 
-def write_card(path: Path, manifest: Manifest, results: dict[str, Any]) -> None:
+def write_card(
+    path: Path, manifest: Manifest, results: dict[str, Any], dropped: Sequence[DroppedCase]
+) -> None:
     """Write the card of a bundle.
 
     Args:
         path: Where to.
         manifest: The bundle's manifest.
         results: The run's `evaluation.json`.
+        dropped: What was left out of the training.
 
     Raises:
         KeyError: If a number the card must show is missing: no card is better than half a one.
@@ -47,6 +53,7 @@ def write_card(path: Path, manifest: Manifest, results: dict[str, Any]) -> None:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters["area"] = _area
     text = environment.get_template("card.md.j2").render(
         manifest=manifest,
         facts=results["facts"],
@@ -54,6 +61,21 @@ def write_card(path: Path, manifest: Manifest, results: dict[str, Any]) -> None:
         dataset=DATASETS[results["facts"]["data"]],
         network=NETWORKS[manifest.network],
         notice=RESEARCH_USE_NOTICE,
+        dropped=_by_reason(dropped),
+        leftover=results["leftover"],
+        balance=results["recipe"]["data"]["balance"],
         graphs=[precision for precision, _ in manifest.graphs],
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _area(area: Mapping[str, float]) -> str:
+    return f"{area['auroc']:.2f} ({area['low']:.2f} to {area['high']:.2f})"
+
+
+def _by_reason(dropped: Sequence[DroppedCase]) -> dict[str, list[str]]:
+    """Group names by reason; what a reason says of one file alone (`copy of X`) is left out."""
+    names: dict[str, list[str]] = {}
+    for case in dropped:
+        names.setdefault(re.split(r":|;| of ", case.reason)[0], []).append(case.name)
+    return dict(sorted(names.items()))

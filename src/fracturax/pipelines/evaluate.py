@@ -27,6 +27,7 @@ from fracturax.evaluation import (
 from fracturax.models.boxes import Boxes
 from fracturax.models.runtime import XrayPredictor, box_probabilities
 
+ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
@@ -162,13 +163,13 @@ def refuse_training_film(model: XrayPredictor, case: Case, film: Radiograph) -> 
 
 
 def map_films(
-    work: Callable[[Case], ResultT],
-    cases: Sequence[Case],
+    work: Callable[[ItemT], ResultT],
+    items: Sequence[ItemT],
     *,
     words: str,
     progress: Progress = silent,
 ) -> list[ResultT]:
-    """Do the same to every case on all cores, in order."""
+    """Do the same to every case, or whatever stands for it, on all cores, in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        waiting = [pool.submit(work, case) for case in cases]
+        waiting = [pool.submit(work, item) for item in items]
         return [one.result() for one in progress(waiting, words)]

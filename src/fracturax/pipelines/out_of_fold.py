@@ -94,7 +94,7 @@ def read_out_of_fold(
     return OutOfFold(tuple(cases), np.array(folds), tuple(answers))
 
 
-def fit(films: OutOfFold) -> Fitted:
+def fit_answers(films: OutOfFold) -> Fitted:
     """Fit calibrations and choose operating points on out-of-fold answers."""
     reference = films.reference
     names = tuple(films.answers[0].values)
@@ -121,7 +121,7 @@ def judge_across_folds(films: OutOfFold, *, model: str) -> Judgement:
     """Judge answers whose calibration and thresholds come from the other folds."""
     answers: dict[str, CaseAnswer] = {}
     for fold in np.unique(films.fold).tolist():
-        fitted = fit(films.part(films.fold != fold))
+        fitted = fit_answers(films.part(films.fold != fold))
         held_out = films.part(films.fold == fold)
         for case, raw in zip(held_out.cases, held_out.answers, strict=True):
             answers[case.name] = _answer(raw, fitted)

@@ -32,10 +32,11 @@ from fracturax.models.runtime import WINDOW_OUTPUTS, XrayPredictor
 from fracturax.models.scope import fit_scope
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
+from fracturax.pipelines.leftover import Leftover, leftover_shortcuts
 from fracturax.pipelines.out_of_fold import (
     OutOfFold,
     bundle_folder,
-    fit,
+    fit_answers,
     judge_across_folds,
     read_out_of_fold,
 )
@@ -44,9 +45,12 @@ from fracturax.pipelines.train import TrainingRun, train
 from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
+from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.plan import fit
 
 PRECISIONS = ("fp32", "int8")
 _SCOPE_ACCEPTS = 0.98
+_SCOPE_EXPOSURE = Augmentation(noise=0.05, recompression=0.4)
 _SCOPE_FILMS = 500
 _LARGEST_LOSS = 0.005
 _QUANTIZATION_FILMS = 64
@@ -80,10 +84,10 @@ def publish(
         judged[precision] = judge_across_folds(films[precision], model=run.recipe.name)
     precision = choose_precision(judged)
     final = _export(run.final, run.closer_final, run, bundle)
-    limit = _scope_limit(run, films[precision], provisional, progress)
-    scope = fit_scope(_embeddings(final, run.data.cases, progress), limit=limit)
+    limit = _scope_limit(run, provisional, progress)
+    scope = fit_scope(_textures(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
-        fit(films[precision]).into(final.manifest),
+        fit_answers(films[precision]).into(final.manifest),
         version=version,
         default_precision=precision,
         graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", precision)),
@@ -91,8 +95,9 @@ def publish(
     )
     if precision == "fp32":
         (bundle / "model.int8.onnx").unlink()
-    document = _write_results(run, results, judged, precision)
-    write_card(bundle / "card.md", manifest, document)
+    leftover = leftover_shortcuts(films[precision], [film.acquisition for film in run.data.films])
+    document = _write_results(run, results, judged, precision, leftover)
+    write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
 
 
@@ -198,31 +203,34 @@ def _quantization_films(run: TrainingRun) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def _embeddings(
-    bundle: Bundle, cases: Sequence[Case], progress: Progress
-) -> npt.NDArray[np.float32]:
+def _textures(bundle: Bundle, cases: Sequence[Case], progress: Progress) -> npt.NDArray[np.float32]:
+    """Return what the scope check judges, of some films as they are and of each made worse.
+
+    Another hospital's film may be noisier or more compressed than any of these, and is in scope.
+    """
     reader = XrayPredictor(bundle, precision="fp32", threads=1)
+    plan = bundle.manifest.plan
     chosen = np.random.default_rng(0).permutation(len(cases))[:_SCOPE_FILMS]
-    some = [cases[index] for index in sorted(chosen.tolist())]
-    rows = map_films(
-        lambda case: reader.infer(only_film(case)).embedding,
-        some,
-        words="learning the scope",
-        progress=progress,
-    )
-    return np.stack(rows)
+    some = [(seed, cases[row]) for seed, row in enumerate(sorted(chosen.tolist()))]
+
+    def both(numbered: tuple[int, Case]) -> npt.NDArray[np.float32]:
+        seed, case = numbered
+        pixels = only_film(case).pixels
+        small, _ = fit(pixels, rows=plan.rows, columns=plan.rows)
+        worse = _SCOPE_EXPOSURE.expose(small, np.random.default_rng(seed))
+        return np.stack([reader.texture(pixels), reader.texture(worse)])
+
+    return np.concatenate(map_films(both, some, words="learning the scope", progress=progress))
 
 
-def _scope_limit(
-    run: TrainingRun, films: OutOfFold, bundles: Sequence[Bundle], progress: Progress
-) -> float:
+def _scope_limit(run: TrainingRun, bundles: Sequence[Bundle], progress: Progress) -> float:
     """Return the distance that all but a few films keep to from what their network learned on."""
     distances = []
-    for fold, bundle in enumerate(bundles):
-        inside = [case for case, own in zip(films.cases, films.fold, strict=True) if own != fold]
-        scope = fit_scope(_embeddings(bundle, inside, progress), limit=np.inf)
-        held_out = films.part(films.fold == fold)
-        distances.append(scope.distance(np.stack([one.embedding for one in held_out.answers])))
+    for fold, bundle in zip(run.folds, bundles, strict=True):
+        inside = [case for case in run.data.cases if run.data.split.trains(case.name, fold)]
+        outside = [case for case in run.data.cases if not run.data.split.trains(case.name, fold)]
+        scope = fit_scope(_textures(bundle, inside, progress), limit=np.inf)
+        distances.append(scope.distance(_textures(bundle, outside, progress)))
     return float(np.quantile(np.concatenate(distances), _SCOPE_ACCEPTS))
 
 
@@ -241,7 +249,11 @@ def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
 
 
 def _write_results(
-    run: TrainingRun, folder: Path, judged: Mapping[str, Judgement], precision: str
+    run: TrainingRun,
+    folder: Path,
+    judged: Mapping[str, Judgement],
+    precision: str,
+    leftover: Sequence[Leftover],
 ) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     judged[precision].table.write_csv(folder / "out_of_fold.csv")
@@ -252,6 +264,7 @@ def _write_results(
         "facts": dict(_training_facts(run)),
         "precision": precision,
         "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},
+        "leftover": [dataclasses.asdict(one) for one in leftover],
         "curves": {f"fold-{fold}": one.curves for fold, one in run.folds.items()},
     }
     # Where the pretrained weights lay on one machine is nobody's business.

@@ -93,6 +93,19 @@ def train(
     data = prepare_training_data(
         recipe, root=root, split=split, unwanted=unwanted, progress=progress
     )
+    return train_on(recipe, data, out=out, folds=folds, final=final, max_steps=max_steps)
+
+
+def train_on(
+    recipe: Recipe,
+    data: TrainingData,
+    *,
+    out: Path,
+    folds: Sequence[int] | None = None,
+    final: bool = True,
+    max_steps: int | None = None,
+) -> TrainingRun:
+    """Train as `train` does, on films that were prepared before."""
     if final and not any(case.reference.boxes for case in data.cases):
         raise DataError(
             "a bundle needs films whose fractures are marked",

@@ -191,9 +191,7 @@ class BalancedDraws(Sampler[tuple[int, int, int]]):
         epoch, size = self.epoch, len(self)
         self.epoch += 1
         share = self.recipe.optimizer.fractured_share
-        shares = [
-            kind.share * (share if kind.is_fractured else 1 - share) for kind in self.kinds
-        ]
+        shares = [kind.share * (share if kind.is_fractured else 1 - share) for kind in self.kinds]
         # Rounding the running total keeps the epoch's size, and each label's, exact.
         ends = np.rint(np.cumsum(shares) * size).astype(int)
         counts = np.diff(ends, prepend=0).tolist()
@@ -243,9 +241,7 @@ def _kinds(films: Sequence[StoredFilm], *, by_acquisition: bool) -> list[_Kind]:
     return kinds
 
 
-def _share_of_both(
-    inside: npt.NDArray[np.bool_], fractured: npt.NDArray[np.bool_]
-) -> float:
+def _share_of_both(inside: npt.NDArray[np.bool_], fractured: npt.NDArray[np.bool_]) -> float:
     """Return the mean of a group's shares among fractured and among normal films."""
     return float(inside[fractured].mean() + inside[~fractured].mean()) / 2
 

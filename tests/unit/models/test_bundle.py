@@ -29,6 +29,7 @@ from fracturax.transforms.plan import PreprocessingPlan
 FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)
 SCOPE = ScopeModel(
     mean=np.zeros(4, np.float32),
+    scale=np.ones(4, np.float32),
     components=np.eye(2, 4, dtype=np.float32),
     spread=np.ones(2, np.float32),
     residual_scale=0.5,

@@ -89,6 +89,24 @@ def test_a_mirrored_film_gives_mirrored_boxes(predictor: XrayPredictor) -> None:
     assert other.values == pytest.approx(one.values, abs=1e-3)
 
 
+def test_a_film_that_lies_gives_the_answer_of_the_standing_one_turned(
+    predictor: XrayPredictor,
+) -> None:
+    upright = Radiograph(np.ascontiguousarray(FILMS[1].pixels[:, : FILMS[1].columns * 3 // 4]))
+    lying = Radiograph(np.ascontiguousarray(np.rot90(upright.pixels, -1)))
+    plan = replace(predictor.bundle.manifest.plan, frame="portrait")
+    reader = _with(predictor, plan=plan)
+    one, other = reader.infer(upright), reader.infer(lying)
+    assert upright.rows > upright.columns
+    assert other.values == one.values
+    assert np.array_equal(other.heat, np.rot90(one.heat, -1))
+    # A corner (row, column) of the standing film lies at (column, rows - row) of the other.
+    turned = one.boxes[:, [1, 2, 3, 0]] * [1, -1, 1, -1] + [0, upright.rows, 0, upright.rows]
+    assert np.allclose(other.boxes, turned)
+    assert other.extent.row_min == one.extent.column_min
+    assert other.extent.column_min == upright.rows - one.extent.row_max
+
+
 def test_without_mirroring_the_film_alone_is_asked(
     exported: tuple[XrayNetwork, Bundle], predictor: XrayPredictor
 ) -> None:
@@ -203,9 +221,10 @@ def test_a_study_of_unreadable_files_says_why(predictor: XrayPredictor) -> None:
 
 def test_a_film_out_of_scope_is_refused_by_its_features(predictor: XrayPredictor) -> None:
     raw = predictor.infer(FILMS[0])
-    size = raw.embedding.size
+    size = raw.texture.size
     scope = ScopeModel(
-        mean=raw.embedding,
+        mean=raw.texture,
+        scale=np.ones(size, np.float32),
         components=np.eye(1, size, dtype=np.float32),
         spread=np.ones(1, np.float32),
         residual_scale=1e-6,

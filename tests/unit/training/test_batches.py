@@ -49,6 +49,39 @@ def test_each_film_comes_equally_often_within_its_kind(
     assert {counts[index] for index in range(1, 16, 2)} == {8, 9}
 
 
+def test_balanced_by_acquisition_no_group_tells_the_label(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    # Eight fractured films, of even number: seven from "a"; eight normal ones: two from "a".
+    in_a = {*range(0, 14, 2), 1, 3}
+    groups = ["a" if number in in_a else "b" for number in range(16)]
+    films = [
+        replace(film, acquisition=name) for film, name in zip(stored_films, groups, strict=True)
+    ]
+    recipe = recipe_of(epoch_films=160, fractured_share=0.4)
+    recipe = replace(recipe, data=replace(recipe.data, balance="acquisition"))
+    drawn = Counter(
+        (films[index].reference.fracture, groups[index])
+        for _, _, index in BalancedDraws(films, recipe)
+    )
+    # "a" holds 7/8 of the fractured and 2/8 of the normal films: 9/16 of each kind is drawn.
+    assert drawn == {(True, "a"): 36, (True, "b"): 28, (False, "a"): 54, (False, "b"): 42}
+
+
+def test_a_group_of_one_label_only_is_drawn_with_the_others(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    films = [
+        replace(film, acquisition="c" if number == 0 else "a")
+        for number, film in enumerate(stored_films)
+    ]
+    recipe = recipe_of(epoch_films=32, fractured_share=0.5)
+    recipe = replace(recipe, data=replace(recipe.data, balance="acquisition"))
+    drawn = [index for _, _, index in BalancedDraws(films, recipe)]
+    assert sum(films[index].reference.fracture for index in drawn) == 16
+    assert set(drawn) == set(range(16))
+
+
 def test_a_run_that_goes_on_draws_what_it_would_have_drawn(
     stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
 ) -> None:

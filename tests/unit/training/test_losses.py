@@ -151,6 +151,7 @@ def _output(films: int) -> XrayOutput:
         regions=torch.randn(films, 4, requires_grad=True),
         hardware=torch.randn(films, requires_grad=True),
         embedding=torch.randn(films, 16),
+        texture=torch.randn(films, 8),
     )
 
 

@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -8,7 +8,10 @@ import pytest
 from fracturax.transforms.augment import Augmentation, Outline
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
-GEOMETRY = {"rotation_degrees": 25.0, "scale": 0.2, "shift": 0.05, "mirror": 0.5}
+GEOMETRY = {
+    "rotation_degrees": 25.0, "scale": 0.2, "shift": 0.05, "mirror": 0.5, "half_turn": 0.25,
+    "quarter_turn": 0.25,
+}  # fmt: skip
 
 
 def _disc(row: float, column: float, radius: float) -> npt.NDArray[np.uint8]:
@@ -117,3 +120,22 @@ def test_mean_brightness_is_not_biased_by_the_augmentation() -> None:
         for seed in range(300)
     ]
     assert np.mean(means) == pytest.approx(0.5, abs=0.02)
+
+
+def test_turns_come_as_often_as_they_were_asked_for() -> None:
+    augmentation = Augmentation(rotation_degrees=5, half_turn=0.3, quarter_turn=0.2)
+    generator = np.random.default_rng(0)
+    degrees = np.array([augmentation.random_degrees(generator) for _ in range(2000)])
+    turns, counts = np.unique(np.rint(degrees / 90).astype(int) % 4, return_counts=True)
+    assert turns.tolist() == [0, 1, 2, 3]
+    assert np.abs(counts / 2000 - [0.5, 0.1, 0.3, 0.1]).max() < 0.03
+    assert np.abs(degrees - 90 * np.rint(degrees / 90)).max() <= 5
+
+
+def test_a_recompressed_film_has_a_codecs_errors_and_no_others() -> None:
+    film = np.random.default_rng(0).random((64, 48)).astype(np.float32)
+    film = np.asarray(cv2.GaussianBlur(film, (0, 0), 2), np.float32)
+    augmentation = replace(NOTHING, recompression=1.0)
+    worse = augmentation.expose(film, np.random.default_rng(0))
+    assert 0 < np.abs(worse - film).max() < 0.1
+    assert np.array_equal(NOTHING.expose(film, np.random.default_rng(0)), film)
