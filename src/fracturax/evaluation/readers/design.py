@@ -73,7 +73,7 @@ def recognize_design(
         >>> recognize_design(seen, **names).kind
         'fully crossed'
     """
-    is_cell = seen.any(axis=2)
+    is_cell = np.asarray(seen.any(axis=2))
     all_same = (0,) * len(readers)
     if not is_cell.all():
         if not (is_cell.sum(axis=0) == 1).all():
@@ -102,9 +102,7 @@ def recognize_design(
     raise _missing(seen, is_cell, treatments, readers, cases)
 
 
-def _crossed_split_plot(
-    seen: npt.NDArray[np.bool_], all_same: tuple[int, ...]
-) -> Design | None:
+def _crossed_split_plot(seen: npt.NDArray[np.bool_], all_same: tuple[int, ...]) -> Design | None:
     """Return the split-plot design of readers who all worked under all treatments."""
     by_treatment, by_reader = seen.any(axis=1), seen.any(axis=0)
     if (seen == by_treatment[:, None, :]).all() and (by_treatment.sum(axis=0) == 1).all():
@@ -128,7 +126,7 @@ def _missing(
     cases: tuple[str, ...],
 ) -> DataError:
     # The rarest gap is the likeliest slip: name a case that most cells have.
-    gaps = ~seen & is_cell[:, :, None]
+    gaps = np.asarray(~seen & is_cell[:, :, None])
     count = gaps.sum(axis=(0, 1))
     case = int(np.argmin(np.where(count > 0, count, count.max() + 1)))
     treatment, reader = np.argwhere(gaps[:, :, case])[0]

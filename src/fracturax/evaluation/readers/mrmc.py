@@ -82,7 +82,7 @@ def analyse(
         ...     truth=[0, 0, 0, 1, 1, 1])
         >>> found = analyse(study, Auc())
         >>> round(found.differences[0].estimate.value, 4), round(found.differences[0].test.p, 3)
-        (-0.1111, 0.131)
+        (-0.0926, 0.139)
     """
     if inference not in INFERENCES:
         raise DataError("no such inference", got=repr(inference), cure="; ".join(INFERENCES))
@@ -191,7 +191,9 @@ class _Model:
     def mean(
         self, treatment: int, inference: Inference, level: float, *, is_share: bool
     ) -> TreatmentMean:
-        own = [position for position, cell in enumerate(self.measured.cells) if cell[0] == treatment]
+        own = [
+            position for position, cell in enumerate(self.measured.cells) if cell[0] == treatment
+        ]
         readers = len(own)
         cells = tuple(self.measured.cells[position] for position in own)
         error = error_covariance(self.matrix[np.ix_(own, own)], cells, self.study.design)
@@ -212,9 +214,7 @@ class _Model:
         )
         return TreatmentMean(self.study.treatments[treatment], found, readers)
 
-    def difference(
-        self, first: int, second: int, inference: Inference, level: float
-    ) -> Difference:
+    def difference(self, first: int, second: int, inference: Inference, level: float) -> Difference:
         means = np.nanmean(self.values, axis=1)
         per_treatment = (~np.isnan(self.values)).sum(axis=1)
         shares = 1 / per_treatment[first] + 1 / per_treatment[second]

@@ -150,8 +150,7 @@ class ReaderAnalysis:
             "healthy": self.healthy,
             "components": asdict(self.components),
             "means": [
-                {"treatment": mean.treatment, "readers": mean.readers}
-                | mean.estimate.as_document()
+                {"treatment": mean.treatment, "readers": mean.readers} | mean.estimate.as_document()
                 for mean in self.means
             ],
             "differences": [_difference_document(one) for one in self.differences],
@@ -187,8 +186,9 @@ class ReaderAnalysis:
         for one in self.differences:
             freedom = "" if one.estimate.df is None else f" with {one.estimate.df:.2f} df"
             letter = "z" if one.estimate.df is None else "t"
-            found.append(f"{one.name}: {letter} = {one.test.statistic:.4f}{freedom}, "
-                         f"p = {one.test.p:.4g}.")
+            found.append(
+                f"{one.name}: {letter} = {one.test.statistic:.4f}{freedom}, p = {one.test.p:.4g}."
+            )
         if self.overall is not None and len(self.means) > 2:
             freedom = f"{self.overall.df1}"
             if self.overall.df2 is not None:

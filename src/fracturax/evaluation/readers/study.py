@@ -207,7 +207,9 @@ class _Names:
                     raise UnknownNameError("treatment", name, order)
             order = tuple(treatments)
         rows = np.isin(table.treatment, order)
-        return cls(order, in_order(table.reader[rows].tolist()), in_order(table.case[rows].tolist()))
+        return cls(
+            order, in_order(table.reader[rows].tolist()), in_order(table.case[rows].tolist())
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:

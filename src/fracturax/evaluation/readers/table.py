@@ -201,9 +201,7 @@ def check_once(
         first[key] = row
 
 
-def check_constant(
-    column: str, values: npt.NDArray[np.bool_], case: npt.NDArray[np.str_]
-) -> None:
+def check_constant(column: str, values: npt.NDArray[np.bool_], case: npt.NDArray[np.str_]) -> None:
     """Raise DataError unless a column says the same in all rows of a case."""
     names, first, case_of_row = np.unique(case, return_index=True, return_inverse=True)
     differs = values != values[first][case_of_row]
