@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fracturax.pipelines.readers import StudyOptions
 
 
-class Fixed(str, Enum):
+class Fixed(StrEnum):
     """What is not random."""
 
     nothing = "nothing"
@@ -25,7 +25,7 @@ class Fixed(str, Enum):
     cases = "cases"
 
 
-class Covariance(str, Enum):
+class Covariance(StrEnum):
     """How error covariances of areas are estimated."""
 
     delong = "delong"

@@ -15,6 +15,7 @@ Kind = Literal[
     "cases nested in readers",
     "cases nested in treatments",
     "cases nested in reader groups",
+    "cases nested in readers and treatments",
     "readers nested in treatments",
     "partially paired",
 ]
@@ -84,7 +85,7 @@ def recognize_design(
                 f"{treatments[treatment]!r}",
                 cure="leave the reader or the treatment out",
             )
-        per_treatment = seen.any(axis=1)
+        per_treatment = np.asarray(seen.any(axis=1))
         expected = per_treatment[:, None, :] & is_cell[:, :, None]
         shares = bool((per_treatment.sum(axis=0) > 1).all())
         if (seen == expected).all() and (shares or (per_treatment.sum(axis=0) == 1).all()):
@@ -104,9 +105,11 @@ def recognize_design(
 
 def _crossed_split_plot(seen: npt.NDArray[np.bool_], all_same: tuple[int, ...]) -> Design | None:
     """Return the split-plot design of readers who all worked under all treatments."""
-    by_treatment, by_reader = seen.any(axis=1), seen.any(axis=0)
+    by_treatment, by_reader = np.asarray(seen.any(axis=1)), np.asarray(seen.any(axis=0))
     if (seen == by_treatment[:, None, :]).all() and (by_treatment.sum(axis=0) == 1).all():
         return Design("cases nested in treatments", all_same, False, True)
+    if (seen.sum(axis=(0, 1)) == 1).all():
+        return Design("cases nested in readers and treatments", all_same, False, False)
     if not (seen == by_reader[None, :, :]).all():
         return None
     rows, group_of_reader = np.unique(by_reader, axis=0, return_inverse=True)

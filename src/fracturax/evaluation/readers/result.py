@@ -219,7 +219,7 @@ class ReaderAnalysis:
                 f"{self.healthy} healthy cases",
                 self.as_evaluation().as_text(),
                 "Variance components:" + parts,
-                "Readers (interval over cases):",
+                "Readers (normal interval over cases):",
                 *readers,
             ]
         )
