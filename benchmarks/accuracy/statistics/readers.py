@@ -223,7 +223,7 @@ def _share(count: int, of: int) -> dict[str, float]:
 def as_table(rows: list[dict[str, object]]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| cell | inference | covariances | size | power (foretold) | 95 % of difference | 95 % of mean |",
+        "| cell | inference | covariances | size | power, foretold | difference | mean |",
         "|---|---|---|--:|--:|--:|--:|",
     ]
 

@@ -56,7 +56,7 @@ def change(row, line):
         (change(3, "a,alone,3,2,5"), r"'truth' must be 0 or 1; got '2' in row 3"),
         (change(3, "c,alone,3,1,5"), r"'reader' must name a reader .* got 'c' in row 3"),
         (change(3, "a,,3,1,5"), r"'treatment' must not be empty; got '' in row 3"),
-        (change(5, "a,with AI,7,0,4"), r"'truth' must say the same .* case '7': 0 in row 5, 1 in row 1"),
+        (change(5, "a,with AI,7,0,4"), r"must say the same .* case '7': 0 in row 5, 1 in row 1"),
         ([*LINES, LINES[2]], r"case '3' in rows 3 and 17"),
         (change(3, "a,alone,3,1"), r"row 3 of ratings.csv does not fit .* 4 cells for 5 columns"),
         ([], r"holds a header and nothing else"),
