@@ -110,9 +110,6 @@ class Population:
         shape = (2, cell.readers, self.truth.size)
         noise = np.sqrt(rest) * self.generator.normal(size=shape)
         pair = np.sqrt(mixed) * self.generator.normal(size=shape[1:])
-        if self.fixed_cases is not None:
-            # Fixed cases: nothing but readers may vary between studies of the same cases.
-            noise, pair = noise * 0, pair * 0
         ratings = self.expected() + of_reader + of_case + pair + noise
         if self.design is None:
             return crossed_study(ratings, self.truth)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -111,13 +112,10 @@ class Ratings:
             DataError: If the file cannot be read or the table is not valid.
         """
         cells = read_columns(path, COLUMNS, OPTIONAL_COLUMNS)
-        if allow_missing:
-            kept = [row for row, cell in enumerate(cells["rating"]) if cell]
-            if not kept:
-                raise DataError("no row has a rating", got=f"{len(cells['rating'])} empty cells")
-            cells = {name: [column[row] for row in kept] for name, column in cells.items()}
 
         def rating(cell: str) -> float:
+            if not cell and allow_missing:
+                return math.nan
             if not cell:
                 raise ValueError("must not be empty")
             value = number(cell)
@@ -133,24 +131,23 @@ class Ratings:
         def later(cell: str) -> bool:
             return cell != "" and flag(cell)
 
-        rules = {"time_s": number_or_nothing, "confidence": number_or_nothing}
-        return cls(
-            reader=np.array(parse("reader", cells["reader"], reader), dtype=np.str_),
-            treatment=np.array(parse("treatment", cells["treatment"], label), dtype=np.str_),
-            case=np.array(parse("case", cells["case"], label), dtype=np.str_),
-            truth=np.array(parse("truth", cells["truth"], flag), dtype=np.bool_),
-            rating=np.array(parse("rating", cells["rating"], rating), dtype=np.float64),
-            confirmed_later=(
-                np.array(parse("confirmed_later", cells["confirmed_later"], later), dtype=np.bool_)
-                if "confirmed_later" in cells
-                else None
-            ),
-            **{
-                name: np.array(parse(name, cells[name], rule), dtype=np.float64)
-                for name, rule in rules.items()
-                if name in cells
-            },
-        )
+        rules: dict[str, tuple[Callable[[str], object], type[np.generic]]] = {
+            "reader": (reader, np.str_),
+            "treatment": (label, np.str_),
+            "case": (label, np.str_),
+            "truth": (flag, np.bool_),
+            "rating": (rating, np.float64),
+            "time_s": (number_or_nothing, np.float64),
+            "confidence": (number_or_nothing, np.float64),
+            "confirmed_later": (later, np.bool_),
+        }
+        columns: dict[str, Any] = {
+            name: np.array(parse(name, cells[name], rule), dtype=kind)
+            for name, (rule, kind) in rules.items()
+            if name in cells
+        }
+        is_rated = ~np.isnan(columns["rating"])
+        return cls(**{name: column[is_rated] for name, column in columns.items()})
 
     def take(self, rows: npt.ArrayLike) -> Ratings:
         """Return the table of some rows, given by index or as a mask of shape `(n,)`."""
@@ -169,10 +166,6 @@ class Ratings:
             if name not in known:
                 raise UnknownNameError(column, name, known)
         return np.asarray(np.isin(values, names))
-
-    def with_ratings(self, rating: npt.NDArray[np.float64]) -> Ratings:
-        """Return the table with other ratings."""
-        return replace(self, rating=rating)
 
     def _columns(self) -> dict[str, npt.NDArray[np.generic]]:
         columns = {field.name: getattr(self, field.name) for field in fields(self)}

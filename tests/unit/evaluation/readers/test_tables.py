@@ -211,3 +211,10 @@ def test_a_lesion_marked_twice_and_a_fracture_without_lesion_are_refused(tmp_pat
     ]
     with pytest.raises(DataError, match="a fractured case needs a row for each of its lesions"):
         study_of_marks(Marks.from_csv(write(tmp_path, bare, MARKS_HEADER)))
+
+
+def test_rows_keep_their_number_beside_gaps(tmp_path) -> None:
+    lines = change(2, "a,alone,20,0,")
+    lines[4] = "a,with AI,7,1,high"
+    with pytest.raises(DataError, match="got 'high' in row 5"):
+        Ratings.from_csv(write(tmp_path, lines), allow_missing=True)
