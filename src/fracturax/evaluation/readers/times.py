@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.errors import DataError
+from fracturax.evaluation.readers.estimate import Estimate
 from fracturax.evaluation.readers.figures import Mean
 from fracturax.evaluation.readers.mrmc import RANDOM, Inference, analyse
 from fracturax.evaluation.readers.result import ReaderAnalysis
@@ -133,8 +134,7 @@ def _column(table: Ratings, name: str, allow_missing: bool) -> Ratings:
     return replace(kept, rating=values[~is_empty])
 
 
-def _exp(found: object) -> tuple[float, float | None, float | None]:
-    ends = (getattr(found, name) for name in ("value", "low", "high"))
-    value, low, high = (None if end is None else math.exp(end) for end in ends)
-    assert value is not None, "an estimate has a value"
-    return value, low, high
+def _exp(found: Estimate) -> tuple[float, float | None, float | None]:
+    if found.low is None or found.high is None:
+        return math.exp(found.value), None, None
+    return math.exp(found.value), math.exp(found.low), math.exp(found.high)
