@@ -223,7 +223,7 @@ def simulate_cell(
 
 
 def simulate_multiclass(replicates: int, generator: np.random.Generator) -> list[dict[str, object]]:
-    """Simulate three classes, 200 cases; the truth from a million of them."""
+    """Simulate three classes, 200 cases; the truth from 200,000 of them."""
     labels = ("none", "simple", "complex")
 
     def three(n: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
@@ -239,7 +239,7 @@ def simulate_multiclass(replicates: int, generator: np.random.Generator) -> list
         wanted = ("accuracy", "kappa", "kappa_quadratic", "macro", "auroc")
         return [row for row in (*rows, *areas) if row.metric.startswith(wanted)]
 
-    counter = Counter({row.metric: row.value for row in numbers(*three(1_000_000))})
+    counter = Counter({row.metric: row.value for row in numbers(*three(200_000))})
     for _ in range(replicates):
         for row in numbers(*three(200)):
             counter.add(row)
@@ -313,9 +313,9 @@ def as_markdown(documents: list[dict[str, object]]) -> str:
         "|:--|:--|:--|--:|--:|--:|",
     ]
     for one in documents:
-        value = one.get("coverage", one.get("rejected"))
+        share = 100 * float(str(one.get("coverage", one.get("rejected"))))
         lines.append(
-            f"| {one['cell']} | {one['metric']} | {one['method']} | {100 * float(str(value)):.1f} % "
+            f"| {one['cell']} | {one['metric']} | {one['method']} | {share:.1f} % "
             f"| {one.get('without_interval', '')} | {one['replicates']} |"
         )
     return "\n".join(lines) + "\n"

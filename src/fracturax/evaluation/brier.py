@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from fracturax.evaluation.binning import Binning, bin_rows
 from fracturax.evaluation.influence import influence_variance
@@ -122,5 +122,5 @@ def brier_interval(
     normal_quantile(level)
     if variance == 0 or value == 0:
         return Row("brier", value, None, None, n, method)
-    half = float(student.ppf(0.5 + level / 2, count - 1)) * math.sqrt(variance) / value
+    half = float(stdtrit(count - 1, 0.5 + level / 2)) * math.sqrt(variance) / value
     return Row("brier", value, value * math.exp(-half), value * math.exp(half), n, method)

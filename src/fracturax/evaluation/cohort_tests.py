@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu, random_table, ttest_ind
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,6 +25,8 @@ def continuous_test(
         >>> name, round(p, 3)
         ('Mann-Whitney', 0.051)
     """
+    from scipy.stats import mannwhitneyu, ttest_ind
+
     if is_normal and min(one.size, other.size) >= 2:
         return "Welch's t", _number(ttest_ind(one, other, equal_var=False).pvalue)
     if min(one.size, other.size) < 1:
@@ -51,6 +52,8 @@ def categorical_test(
         >>> name, round(p, 4)
         ("Fisher's exact", 0.4857)
     """
+    from scipy.stats import chi2_contingency, fisher_exact, random_table
+
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or (table.sum(axis=1) == 0).any():
         return "", None

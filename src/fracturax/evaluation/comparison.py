@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
-from scipy.stats import binom
+from scipy.special import bdtr, ndtr
 
 from fracturax.core.errors import DataError
 from fracturax.evaluation.delong import (
@@ -262,10 +261,11 @@ def mcnemar_p(only_a: int, only_b: int, *, method: Literal["mid-p", "exact"] = "
     if min(only_a, only_b) < 0 or method not in ("mid-p", "exact"):
         raise DataError("McNemar needs two counts", got=f"{only_a}, {only_b}, {method!r}")
     fewer, total = min(only_a, only_b), only_a + only_b
-    exact = min(2 * float(binom.cdf(fewer, total, 0.5)), 1.0)
+    up_to = float(bdtr(fewer, total, 0.5))
+    exact = min(2 * up_to, 1.0)
     if method == "exact":
         return exact
-    at = float(binom.pmf(fewer, total, 0.5))
+    at = up_to - (float(bdtr(fewer - 1, total, 0.5)) if fewer > 0 else 0.0)
     return 1 - at / 2 if only_a == only_b else exact - at
 
 

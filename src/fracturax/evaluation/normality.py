@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
-from scipy.stats import shapiro
 
 from fracturax.core.errors import DataError
 
@@ -60,6 +59,8 @@ def normality_test(values: npt.ArrayLike, *, shapiro_up_to: int = 50) -> Normali
             got=f"{numbers.size} and {shapiro_up_to}",
         )
     if numbers.size <= shapiro_up_to:
+        from scipy.stats import shapiro
+
         statistic, p = shapiro(numbers)
         return NormalityTest(float(statistic), float(p), "Shapiro-Wilk")
     ordered = ndtr((np.sort(numbers) - numbers.mean()) / numbers.std(ddof=1))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy.optimize import brentq
-
 from fracturax.core.errors import DataError
 from fracturax.evaluation.intervals import normal_quantile
 
@@ -37,6 +35,8 @@ def tango_interval(
         raise DataError(
             "paired proportions need counts of pairs", got=f"{only_a} and {only_b} of {pairs}"
         )
+    from scipy.optimize import brentq
+
     z = normal_quantile(level)
     difference = (only_a - only_b) / pairs
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
 from fracturax.core.errors import DataError
@@ -46,6 +45,8 @@ def fit_temperature(logits: npt.ArrayLike, reference: npt.ArrayLike) -> Logistic
         >>> round(1 / fit_temperature(2 * odds, reference).coefficients[0], 1)
         2.0
     """
+    from scipy.optimize import brentq
+
     sample = check_sample(reference, logits)
     check_both_classes(sample)
     target = sample.positive.astype(np.float64)
@@ -71,8 +72,6 @@ def fit_temperature(logits: npt.ArrayLike, reference: npt.ArrayLike) -> Logistic
     low, high = 0.0, 1 / largest
     while slope(high) < 0:
         low, high = high, 2 * high
-    from scipy.optimize import brentq
-
     return LogisticCalibration((float(brentq(slope, low, high, xtol=1e-14)),), 0.0)
 
 
@@ -171,6 +170,8 @@ def fit_isotonic(scores: npt.ArrayLike, reference: npt.ArrayLike) -> IsotonicCal
         >>> fitted.scores, fitted.probabilities
         ((1.0, 2.0, 3.0, 4.0, 5.0), (0.0, 0.5, 0.5, 1.0, 1.0))
     """
+    from scipy.optimize import isotonic_regression
+
     sample = check_sample(reference, scores)
     check_both_classes(sample)
     values, value_of_row, counts = np.unique(sample.score, return_inverse=True, return_counts=True)

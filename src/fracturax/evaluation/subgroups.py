@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
-from scipy.stats import chi2
+from scipy.special import chdtrc, expit, logit
 
 from fracturax.core.errors import DataError
 from fracturax.evaluation.intervals import normal_quantile
@@ -188,7 +187,7 @@ def cochran_q(rows: Sequence[Row], *, level: float = 0.95) -> Heterogeneity | No
     q = float(weights @ np.square(np.subtract(estimates, middle)))
     df = len(estimates) - 1
     method = f"Cochran's Q on the logit scale, pooled {float(expit(middle)):.4f}"
-    return Heterogeneity(q, df, float(chi2.sf(q, df)), method)
+    return Heterogeneity(q, df, float(chdtrc(df, q)), method)
 
 
 def permutation_heterogeneity(
