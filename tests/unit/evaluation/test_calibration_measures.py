@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def test_equal_width_is_that_of_a_loop():
     reference, probability = drawn_rows()
     edges = np.linspace(0, 1, 11)
     l1 = l2 = debiased = 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (probability >= low) & (probability < high)
         if inside.any():
             share, count = reference[inside].mean(), inside.sum()
@@ -110,9 +112,7 @@ def test_debiasing_brings_a_calibrated_model_near_zero():
         reference, probability = drawn_rows(300, seed)
         plain.append(calibration_error(reference, probability))
         debiased.append(calibration_error(reference, probability, is_debiased=True))
-        squares.append(
-            calibration_error(reference, probability, norm="l2", is_debiased=True) ** 2
-        )
+        squares.append(calibration_error(reference, probability, norm="l2", is_debiased=True) ** 2)
     assert np.mean(plain) > 0.03
     assert abs(np.mean(debiased)) < 0.6 * np.mean(plain)
     assert np.mean(squares) < 0.001

@@ -96,7 +96,11 @@ def test_lilliefors_is_that_of_statsmodels(n):
     from statsmodels.stats.diagnostic import lilliefors
 
     generator = np.random.default_rng(n)
-    for values in (generator.normal(size=n), generator.gamma(8, size=n), generator.gamma(2, size=n)):
+    for values in (
+        generator.normal(size=n),
+        generator.gamma(8, size=n),
+        generator.gamma(2, size=n),
+    ):
         test = normality_test(values)
         statistic, p = lilliefors(values, pvalmethod="approx")
         assert test.statistic == pytest.approx(statistic)

@@ -88,9 +88,7 @@ def test_unpaired_is_the_sum_of_both_variances(two_models):
     test = delong_test_unpaired(reference[half], a[half], reference[rest], b[rest])
     from fracturax.evaluation.classification import delong_variance
 
-    variance = delong_variance(reference[half], a[half]) + delong_variance(
-        reference[rest], b[rest]
-    )
+    variance = delong_variance(reference[half], a[half]) + delong_variance(reference[rest], b[rest])
     assert test.standard_error == pytest.approx(variance**0.5)
     assert test.p == pytest.approx(2 * norm.sf(abs(test.difference) / variance**0.5))
     grouped = delong_test_unpaired(
@@ -129,9 +127,7 @@ def test_tango_is_the_score_interval_by_brute_force():
         best = minimize_scalar(
             loss, bounds=(low, (1 - delta) / 2 - 1e-9), method="bounded", options={"xatol": 1e-12}
         ).x
-        return (only_a - only_b - pairs * delta) / np.sqrt(
-            pairs * (2 * best + delta - delta**2)
-        )
+        return (only_a - only_b - pairs * delta) / np.sqrt(pairs * (2 * best + delta - delta**2))
 
     low, high = tango_interval(only_a, only_b, pairs)
     assert score(low) == pytest.approx(z, abs=1e-4)

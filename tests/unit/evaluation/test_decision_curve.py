@@ -26,9 +26,7 @@ def test_it_is_true_less_weighted_false_positives():
 
 def test_calling_all_is_treating_all_and_knowing_all_gains_the_prevalence():
     reference, probability = drawn_rows()
-    curve = decision_curve(
-        reference, probability, generator=np.random.default_rng(0), resamples=20
-    )
+    curve = decision_curve(reference, probability, generator=np.random.default_rng(0), resamples=20)
     assert net_benefit(reference, np.ones(300), curve.thresholds) == pytest.approx(curve.treat_all)
     perfect = net_benefit(reference, reference.astype(float), curve.thresholds)
     assert perfect == pytest.approx(np.full(99, reference.mean()))

@@ -42,9 +42,10 @@ def test_no_threshold_costs_less(drawn, missed, prevalence):
 
     def cost(threshold):
         called = score >= threshold
-        return prevalence * missed * (~called)[reference == 1].mean() + (1 - prevalence) * called[
-            reference == 0
-        ].mean()
+        return (
+            prevalence * missed * (~called)[reference == 1].mean()
+            + (1 - prevalence) * called[reference == 0].mean()
+        )
 
     best = threshold_for_cost(reference, score, missed=missed, prevalence=prevalence)
     assert cost(best) <= min(cost(other) for other in [*score, 99]) + 1e-9
@@ -71,9 +72,7 @@ def test_rules_say_what_they_are():
         assert point.threshold == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    "options", [{"missed": 0.0}, {"false_alarm": -1.0}, {"prevalence": 1.0}]
-)
+@pytest.mark.parametrize("options", [{"missed": 0.0}, {"false_alarm": -1.0}, {"prevalence": 1.0}])
 def test_impossible_costs_are_refused(options):
     with pytest.raises(DataError):
         threshold_for_cost([0, 1], [0.1, 0.2], **options)

@@ -122,6 +122,4 @@ def test_groups_and_strata_are_kept_together(cases):
             groups=np.zeros(205),
         )
     with pytest.raises(DataError, match="two subgroups"):
-        permutation_heterogeneity(
-            "site", ["x"] * 205, area, generator=np.random.default_rng(0)
-        )
+        permutation_heterogeneity("site", ["x"] * 205, area, generator=np.random.default_rng(0))
