@@ -121,7 +121,7 @@ class CohortTable:
             tail = ends if two else []
             blank = [""] * len(tail)
             parts = [one.overall, *one.groups]
-            if one.levels:
+            if isinstance(one.overall, Counts):
                 lines.append((one.name, *([""] * len(parts)), *tail))
                 lines += [
                     (f"  {level}", *(_share(part, at) for part in parts), *blank)
@@ -247,7 +247,7 @@ def _are_numbers(name: str, cells: list[object]) -> bool:
     for row, cell in enumerate(cells, 1):
         if isinstance(cell, float) and math.isinf(cell):
             raise DataError(f"the column {name!r} is not finite", got=f"{cell} in row {row}")
-    return bool(kinds) and all(kinds)
+    return all(kinds)
 
 
 def _members(group: str, cells: list[object]) -> dict[str, npt.NDArray[np.bool_]]:

@@ -20,7 +20,7 @@ def table_of(n=60, seed=0, **columns):
         "case": np.array([f"c{one}" for one in case]),
         "image": np.arange(n).astype(str),
         "patient_key": np.array([f"p{one // 2}" for one in case]),
-        "reference": generator.integers(0, 2, n),
+        "reference": (generator.uniform(size=n) < 0.15).astype(np.int64),
         "probability": np.where(missing, np.nan, probability),
         "status": np.where(missing, "not_assessed", status),
         "fold": np.full(n, "0"),

@@ -16,14 +16,14 @@ from fracturax.evaluation.normality import normality_test
 def data():
     generator = np.random.default_rng(0)
     group = np.repeat(["healthy", "fracture"], [120, 80])
-    age = generator.normal(50, 12, size=200) + 8 * (group == "fracture")
+    age = generator.normal(50, 12, size=200) + 14 * (group == "fracture")
     stay = generator.exponential(3, size=200)
     return {
         "group": group,
         "age": np.where(np.arange(200) % 40 == 0, np.nan, age),
         "stay": stay,
         "sex": generator.choice(["f", "m"], size=200),
-        "region": generator.choice(["hand", "leg", "hip"], size=200, p=(0.6, 0.3, 0.1)),
+        "region": generator.choice(["hand", "leg", "hip"], size=200, p=(0.5, 0.3, 0.2)),
         "site": generator.choice([2, 10], size=200, p=(0.98, 0.02)),
     }
 
