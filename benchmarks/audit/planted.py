@@ -6,8 +6,6 @@ Writes planted.json beside itself. The films are whole ones of FracAtlas that ar
 another, decoded and encoded anew in one way under new numbers, in a folder per class: so nothing
 but what is planted is left to be found. Planted are 100 copies of ten kinds, of which 20 have the
 contrary label, 30 truncated files, and a JPEG quality that goes with the label.
-
-`--whole` audits the release itself, `--scale N` as many drawn films, to see the cost of each.
 """
 
 from __future__ import annotations
@@ -96,8 +94,6 @@ def main() -> None:
     """Plant, audit, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="folder of FracAtlas")
-    parser.add_argument("--whole", action="store_true", help="audit the release itself too")
-    parser.add_argument("--scale", type=int, action="append", default=[], help="drawn films")
     parser.add_argument("--keep", type=Path, help="keep the planted set and its page here")
     chosen = parser.parse_args()
     path = HERE / "planted.json"
@@ -109,20 +105,6 @@ def main() -> None:
         result["planted"] = {**compare(found, truth), "cost": cost}
         if chosen.keep:
             write_audit(found, root=folder / "films", out=folder)
-    if chosen.whole:
-        found, cost = measured(chosen.root)
-        lists = ("truncated", "unreadable", "copies", "label_conflicts", "table_conflicts", "leaks")
-        result["whole release"] = {
-            "films": found.counts.files,
-            **{name: len(getattr(found, name)) for name in lists},
-            "shortcuts": [one.trait for one in found.named_shortcuts],
-            "cost": cost,
-        }
-    for films in chosen.scale:
-        with tempfile.TemporaryDirectory() as place:
-            draw(Path(place), films)
-            _, cost = measured(Path(place))
-        result.setdefault("scale", {})[str(films)] = cost
     result["machine"] = {
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -246,22 +228,6 @@ def measured(root: Path) -> tuple[Audit, dict[str, float]]:
 
 
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-
-
-def draw(folder: Path, films: int) -> None:
-    """Draw films of coarse and fine noise, each with a picture of its own, in two classes."""
-    for label in ("fractured", "normal"):
-        (folder / label).mkdir()
-    for number in range(films):
-        generator = np.random.default_rng([SEED, number])
-        coarse = generator.normal(0, 1, (12, 10)).astype(np.float32)
-        fine = generator.normal(0, 1, (60, 50)).astype(np.float32)
-        film = 128 + sum(
-            weight * cv2.resize(noise, (200, 240), interpolation=cv2.INTER_CUBIC)
-            for noise, weight in ((coarse, 40), (fine, 12))
-        )
-        pixels = np.clip(film, 0, 255).astype(np.uint8)
-        _write(folder / _file(bool(generator.random() < 0.3), number), pixels, QUALITY)
 
 
 def _file(label: bool, number: int) -> str:
