@@ -55,6 +55,13 @@ from fracturax.evaluation.localization import (
     sensitivity_at_false_positives,
 )
 from fracturax.evaluation.result import Evaluation, Row
+from fracturax.evaluation.segmentation import (
+    MaskScores,
+    SurfaceDistances,
+    evaluate_masks,
+    measure_masks,
+    surface_distances,
+)
 from fracturax.evaluation.summary import evaluate_table
 from fracturax.evaluation.table import COLUMNS, PredictionTable
 
@@ -73,10 +80,12 @@ __all__ = [
     "Jackknife",
     "LogisticCalibration",
     "MaskDetections",
+    "MaskScores",
     "Matches",
     "PredictionTable",
     "RibFracScore",
     "Row",
+    "SurfaceDistances",
     "afroc",
     "afroc_area",
     "auroc",
@@ -87,6 +96,7 @@ __all__ = [
     "cross_fitted",
     "delong_test",
     "delong_variance",
+    "evaluate_masks",
     "evaluate_table",
     "expected_calibration_error",
     "fit_platt",
@@ -101,12 +111,14 @@ __all__ = [
     "match",
     "match_images",
     "mean_average_precision",
+    "measure_masks",
     "ribfrac_matches",
     "ribfrac_rows",
     "ribfrac_score",
     "sensitivity",
     "sensitivity_at_false_positives",
     "specificity",
+    "surface_distances",
     "threshold_for_sensitivity",
     "threshold_for_specificity",
     "wilson_interval",
