@@ -279,8 +279,8 @@ def _marks(axes: Axes, marks: Sequence[Mark]) -> None:
             markerfacecolor="white", linestyle="none", zorder=5, gid=f"mark-{place + 1}",
         )  # fmt: skip
         axes.annotate(
-            mark.name, (mark.x, mark.y), xytext=(5, -2), textcoords="offset points", va="top",
-            zorder=6,
+            mark.name, (mark.x, mark.y), xytext=(6, -2), textcoords="offset points", va="top",
+            zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
         )  # fmt: skip
 
 

@@ -99,17 +99,19 @@ def draw_forest(
             beside.set_axis_off()
             beside.set_xlim(0, 1)
         for at, heading in headings:
-            names.text(0, at, heading, va="center", fontweight="bold")
-        words.text(0.0, -1, f"{metric} (95 % interval)", va="center", color=SOFT)
-        names.text(1.0, -1, "n", va="center", ha="right", color=SOFT)
+            names.text(0, at, heading, va="center_baseline", fontweight="bold")
+        words.text(0.0, -1, f"{metric} (95 % interval)", va="center_baseline", color=SOFT)
+        names.text(1.0, -1, "n", va="center_baseline", ha="right", color=SOFT)
         for at, row in lines:
             is_whole = row is whole
             weight = "bold" if is_whole else "normal"
             indent = 0.05 if headings and not is_whole else 0
-            names.text(indent, at, row.name, va="center", fontweight=weight)
+            names.text(indent, at, row.name, va="center_baseline", fontweight=weight)
             if row.n is not None:
-                names.text(1.0, at, f"{row.n:,}", va="center", ha="right", fontweight=weight)
-            words.text(0.0, at, _number(row), va="center", fontweight=weight)
+                names.text(
+                    1.0, at, f"{row.n:,}", va="center_baseline", ha="right", fontweight=weight
+                )
+            words.text(0.0, at, _number(row), va="center_baseline", fontweight=weight)
             color = INK if is_whole else PALETTE[0]
             if row.value is None:
                 continue

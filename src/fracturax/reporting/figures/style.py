@@ -60,7 +60,11 @@ STYLE: dict[str, Any] = {
     "lines.solid_capstyle": "round",
     "grid.color": FAINT,
     "grid.linewidth": 0.5,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.facecolor": "white",
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
+    "legend.fancybox": False,
     "legend.fontsize": 7.0,
     "legend.handlelength": 1.8,
     "legend.labelspacing": 0.35,
@@ -110,27 +114,26 @@ def unit_square(axes: Axes, *, x: str, y: str) -> None:
     axes.grid(True)
 
 
-def label_ends(axes: Axes, labels: Sequence[tuple[str, float, str]], *, gap: float = 0.085) -> None:
+def label_ends(axes: Axes, labels: Sequence[tuple[str, float, str]]) -> None:
     """Write names beside the right ends of their lines, moved apart where lines meet.
 
     Args:
-        axes: Where the lines are; its limits are final.
+        axes: Where the lines are, alone in its figure; its limits are final.
         labels: Text, height of the end in data units, colour.
-        gap: Least distance between two names, as a share of the height of the axes.
     """
     low, high = axes.get_ylim()
-    lines = [1 + text.count("\n") for text, _, _ in labels]
+    # Axes take about four fifths of their figure, and a line of type 9 points.
+    gap = 9 / (0.8 * 72 * axes.figure.get_figheight())  # type: ignore[union-attr]
     order = sorted(range(len(labels)), key=lambda at: labels[at][1])
     places = [(labels[at][1] - low) / (high - low) for at in order]
-    sizes = [gap * lines[at] for at in order]
+    half = [gap / 2 * (1 + labels[at][0].count("\n")) for at in order]
     # Names are pushed up from below, then the whole stack down where it would leave the axes.
     for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + (sizes[i] + sizes[i - 1]) / 2)
+        places[i] = max(places[i], places[i - 1] + half[i] + half[i - 1])
     ceiling = 1.0
     for i in range(len(places) - 1, -1, -1):
-        places[i] = min(places[i], ceiling)
-        if i:
-            ceiling = places[i] - (sizes[i] + sizes[i - 1]) / 2
+        places[i] = min(places[i], ceiling - half[i])
+        ceiling = places[i] - half[i]
     for at, place in zip(order, places, strict=True):
         text, _, color = labels[at]
         axes.annotate(
