@@ -43,6 +43,10 @@ def figure_bytes(figure: Figure, suffix: str) -> bytes:
         )
     buffer = io.BytesIO()
     with styled():
+        if figure.get_layout_engine() is not None:
+            # Laid out once: every form then has the same layout, whichever was written first.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
     return buffer.getvalue()
 
