@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fracturax.core.errors import ConfigError
 from fracturax.reporting.figures.style import styled
 from fracturax.reporting.replacement import replacing
@@ -47,6 +49,10 @@ def figure_bytes(figure: Figure, suffix: str) -> bytes:
             # Laid out once: every form then has the same layout, whichever was written first.
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
+            for axes in figure.axes:
+                # The solver's last digits differ from run to run.
+                sides = np.round(axes.get_position(original=True).bounds, 6)
+                axes.set_position(tuple(sides.tolist()), which="original")
         figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
     return buffer.getvalue()
 
