@@ -1,4 +1,4 @@
-"""Masks against MONAI, all pairs of surface pixels, and closed forms."""
+"""Masks against all pairs of surface pixels, and closed forms."""
 
 from __future__ import annotations
 
@@ -62,30 +62,6 @@ def test_distances_are_those_of_all_pairs(shape, spacing):
         assert scores.assd_mm == pytest.approx(
             (pairs.min(axis=1).sum() + pairs.min(axis=0).sum()) / sum(pairs.shape)
         )
-
-
-@pytest.mark.parametrize(("shape", "spacing"), SHAPES)
-def test_numbers_are_those_of_monai(shape, spacing):
-    metrics = pytest.importorskip("monai.metrics")
-    torch = pytest.importorskip("torch")
-    seen, there = blobs(9, shape)
-    one, other = (torch.tensor(mask[None, None].astype(np.float32)) for mask in (seen, there))
-    scores = measure_masks(seen, there, spacing_mm=spacing, tolerance_mm=1.0)
-    expected = {
-        "dice": metrics.compute_dice(one, other),
-        "iou": metrics.compute_iou(one, other),
-        "hd95_mm": metrics.compute_hausdorff_distance(
-            one, other, include_background=True, percentile=95, spacing=list(spacing)
-        ),
-        "assd_mm": metrics.compute_average_surface_distance(
-            one, other, include_background=True, symmetric=True, spacing=list(spacing)
-        ),
-        "surface_dice": metrics.compute_surface_dice(
-            one, other, class_thresholds=[1.0], include_background=True, spacing=list(spacing)
-        ),
-    }
-    for name, value in expected.items():
-        assert getattr(scores, name) == pytest.approx(float(value), rel=1e-5), name
 
 
 def test_overlaps_are_those_of_scikit_learn():
