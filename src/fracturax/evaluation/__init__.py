@@ -3,10 +3,10 @@
 The probability of an image or a patient: `binary`, `multiclass`, `classification`,
 `precision_recall`, `partial_auc`, `operating_points`; how true it is: `brier`,
 `calibration_error`, `calibration_line`, `reliability`, `decision_curve`; boxes and masks:
-`localization`, `segmentation`; two models or more: `comparison`, `resampling_tests`, `multiplicity`; parts of a
-cohort: `subgroups`, `cohort`; readers: `agreement` and the package `readers`. `bootstrap` puts an
-interval around any of them that respects patients, `summary` makes one `Evaluation` of a
-`PredictionTable`. NumPy and SciPy only, and no model is ever run here.
+`localization`, `segmentation`; two models or more: `comparison`, `resampling_tests`,
+`multiplicity`; parts of a cohort: `subgroups`, `cohort`; readers: `agreement` and the package
+`readers`. `bootstrap` puts an interval around any of them that respects patients, `summary` makes
+one `Evaluation` of a `PredictionTable`. NumPy and SciPy only, and no model is ever run here.
 """
 
 from fracturax.evaluation.aggregate import aggregate
