@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fracturax.core.errors import DataError
 from fracturax.evaluation.bootstrap import Bootstrap, group_bootstrap_weighted
 from fracturax.evaluation.calibration import brier_score, expected_calibration_error
-from fracturax.evaluation.classification import auroc, wilson_interval
+from fracturax.evaluation.classification import auroc
+from fracturax.evaluation.intervals import wilson_interval
 from fracturax.evaluation.localization import (
     Criterion,
     ImageDetections,
