@@ -18,7 +18,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, TARGET = ROOT / "src", ROOT / "docs" / "reference"
-PACKAGES = sorted(path.parent.name for path in SOURCE.glob("fracturax/*/__init__.py"))
+PACKAGES = sorted(
+    ".".join(path.parent.relative_to(SOURCE / "fracturax").parts)
+    for path in SOURCE.glob("fracturax/**/__init__.py")
+    if path.parent.name != "fracturax"
+)
 SCHEMA = SOURCE / "fracturax" / "reporting" / "prediction.schema.json"
 
 
@@ -122,12 +126,18 @@ def cli_page() -> Iterator[str]:
     shape = {"terminal_width": 100, "max_content_width": 100, "color": False}
     top = root.context_class(root, info_name="fracturax", **shape, **root.context_settings)
     yield "# Command line\n"
-    for name, command in {"": root, **root.commands}.items():
-        # Plain text: what rich draws depends on the terminal.
-        command.rich_markup_mode = None
-        own = command.context_class(command, parent=top, info_name=name, **shape) if name else top
-        lines = (line.rstrip() for line in command.get_help(own).strip().splitlines())
-        yield f"## `{f'fracturax {name}'.strip()}`\n\n```text\n" + "\n".join(lines) + "\n```\n"
+    yield from _helps(root, top, shape)
+
+
+def _helps(command: Any, context: Any, shape: dict[str, Any]) -> Iterator[str]:
+    """Yield the help of a command, and of those within it."""
+    # Plain text: what rich draws depends on the terminal.
+    command.rich_markup_mode = None
+    lines = (line.rstrip() for line in command.get_help(context).strip().splitlines())
+    yield f"## `{context.command_path}`\n\n```text\n" + "\n".join(lines) + "\n```\n"
+    for name, within in getattr(command, "commands", {}).items():
+        own = within.context_class(within, parent=context, info_name=name, **shape)
+        yield from _helps(within, own, shape)
 
 
 def schema_page() -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, expit, logit, ndtri
+from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
 from fracturax.core.errors import DataError
 from fracturax.evaluation.result import Row
@@ -186,11 +186,17 @@ def clustered_proportion_row(
 
 
 def logit_interval(
-    value: float, standard_error: float, *, level: float = 0.95
+    value: float, standard_error: float, *, level: float = 0.95, df: int | None = None
 ) -> tuple[float, float]:
     """Return the interval of an estimate in (0, 1) that is symmetric on the logit scale.
 
     It stays within (0, 1) and, for an area near 1, is longer towards 0.5, as it should.
+
+    Args:
+        value: The estimate.
+        standard_error: Its standard error.
+        level: Coverage.
+        df: Degrees of freedom of the standard error, for Student's quantile; None: the normal one.
 
     Raises:
         DataError: If the value is not in (0, 1) or the standard error is negative.
@@ -207,7 +213,8 @@ def logit_interval(
             "a logit interval needs a value in (0, 1) and a standard error",
             got=f"{value} and {standard_error}",
         )
-    half = normal_quantile(level) * standard_error / (value * (1 - value))
+    reach = normal_quantile(level) if df is None else float(stdtrit(df, 0.5 + level / 2))
+    half = reach * standard_error / (value * (1 - value))
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 

@@ -103,7 +103,8 @@ def auprc_interval(
 ) -> Row:
     """Return the average precision with an interval on the logit scale.
 
-    The variance is that of the infinitesimal jackknife: from how much each image moves the area.
+    The variance is that of the infinitesimal jackknife: from how much each image moves the area;
+    its degrees of freedom are the fractured images (or groups with one) less one.
 
     Args:
         reference: Labels 0 or 1, shape `(n,)`.
@@ -113,7 +114,8 @@ def auprc_interval(
             independent.
 
     Returns:
-        The row `auprc`; without interval where the variance is 0 (perfect separation).
+        The row `auprc`; without interval where the variance is 0 (perfect separation) or one image
+        alone is fractured.
 
     Raises:
         DataError: If the rows are not valid, a class is missing or there are not two groups.
@@ -124,17 +126,20 @@ def auprc_interval(
     Example:
         >>> row = auprc_interval([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.7, 0.3, 0.8, 0.9])
         >>> round(row.low, 3), round(row.value, 3), round(row.high, 3)
-        (0.404, 0.917, 0.994)
+        (0.024, 0.917, 1.0)
     """
     sample = check_sample(reference, probability)
     check_both_classes(sample)
     pulls, area = _pulls(sample)
     variance = influence_variance(pulls, groups)
     words = "" if groups is None else " by groups"
-    method = f"infinitesimal jackknife{words}, logit scale, {percent(level)}"
-    if variance == 0 or not 0 < area < 1:
+    method = f"infinitesimal jackknife{words}, logit scale, Student's t, {percent(level)}"
+    # The fractured images make most of the variance; a few of them are not many cases.
+    keys = np.arange(sample.score.size) if groups is None else np.asarray(groups)
+    df = np.unique(keys[sample.positive]).size - 1
+    if variance == 0 or df < 1 or not 0 < area < 1:
         return Row("auprc", area, None, None, sample.score.size, method)
-    low, high = logit_interval(area, math.sqrt(variance), level=level)
+    low, high = logit_interval(area, math.sqrt(variance), level=level, df=df)
     return Row("auprc", area, low, high, sample.score.size, method)
 
 
