@@ -1,0 +1,358 @@
+"""From the numbers of an evaluation to its page, its figures and its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fracturax.core.errors import ConfigError
+from fracturax.core.prediction import STATUSES
+from fracturax.evaluation.result import Evaluation, Row
+from fracturax.evaluation.subgroups import SubgroupAnalysis
+from fracturax.pipelines.table_evaluation import TableReport
+from fracturax.reporting.evaluation_page import EvaluationDocument, PageFigure, evaluation_page
+from fracturax.reporting.figures import (
+    PAGE_MM,
+    Curve,
+    ForestRow,
+    Mark,
+    draw_confusion,
+    draw_decision_curve,
+    draw_forest,
+    draw_precision_recall,
+    draw_reliability,
+    draw_roc,
+    draw_score_distributions,
+    write_figure,
+)
+from fracturax.reporting.number_table import (
+    Number,
+    NumberTable,
+    metric_words,
+    tables_csv,
+    tables_latex,
+    tables_markdown,
+)
+
+_ANSWER_WORDS = {
+    "fracture": "fracture",
+    "doubt": "doubt",
+    "no_fracture": "no fracture",
+    "not_assessed": "not assessed",
+}
+
+
+def write_evaluation(report: TableReport, out: Path) -> tuple[Path, ...]:
+    """Write the page, each figure as SVG and PNG, and the numbers as CSV, LaTeX and Markdown.
+
+    Args:
+        report: What was computed.
+        out: Folder; it is made where it is missing, and files of these names are replaced.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        ConfigError: If the folder cannot be written to.
+    """
+    document = evaluation_document(report)
+    tables = (*document.points, *document.tables)
+    texts = {
+        "evaluation.html": evaluation_page(document),
+        "numbers.csv": tables_csv(tables),
+        "numbers.md": tables_markdown(tables),
+        "numbers.tex": tables_latex(tables, caption=f"{document.subject}. {document.lead}"),
+    }
+    paths = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            path = out / name
+            path.write_text(text, encoding="utf-8", newline="\n")
+            paths.append(path)
+    except OSError as error:
+        raise ConfigError(
+            "the evaluation cannot be written there",
+            got=error.strerror or type(error).__name__,
+            cure="name a folder that you may write to",
+        ) from error
+    for one in document.figures:
+        paths += [write_figure(one.figure, out / f"{one.name}{end}") for end in (".svg", ".png")]
+    return tuple(paths)
+
+
+def evaluation_document(report: TableReport) -> EvaluationDocument:
+    """Return what the page of an evaluation says."""
+    counts = report.counts
+    auroc = report.discrimination["auroc"]
+    unit = counts.metrics[0]
+    patients = f" of {counts['patients'].value:,.0f} patients" if unit != "patients" else ""
+    lead = (
+        f"{counts[unit].value:,.0f} {unit}{patients}, {counts['fractured'].value:,.0f} with a "
+        f"fracture, {counts['not_assessed'].value:,.0f} not assessed."
+    )
+    interval = _number(auroc).interval
+    return EvaluationDocument(
+        subject=", ".join(report.models) or "a model",
+        headline=f"AUROC {auroc.value:.3f}" + (f" (95 % interval {interval})" if interval else ""),
+        lead=lead,
+        highlights=_highlights(report),
+        facts=_facts(report),
+        figures=tuple(_figures(report)),
+        points=tuple(
+            NumberTable(one.name, _numbers(one.numbers), _where(one.where, one.thresholds))
+            for one in report.points
+        ),
+        tables=tuple(_tables(report)),
+        not_computed=(
+            *((one.what, one.why) for one in report.not_computed),
+            *(
+                (f"{point.name}", note.rstrip("."))
+                for point in report.points
+                for note in point.numbers.notes
+            ),
+            (
+                "localization (FROC, AFROC, mAP)",
+                "a table of predictions holds no boxes; evaluate a bundle on a data set",
+            ),
+        ),
+        notes=report.notes,
+        software=report.software,
+    )
+
+
+def _highlights(report: TableReport) -> tuple[Number, ...]:
+    """Return what stands on top: answers at the first point, average precision, calibration."""
+    chosen = [
+        _number(report.discrimination[name]) for name in ("auprc",) if name in report.discrimination
+    ]
+    for point in report.points[:2]:
+        words = point.name.removeprefix("answer: ")
+        for metric in ("sensitivity", "specificity"):
+            if metric in point.numbers:
+                row = point.numbers[metric]
+                name = f"{metric}@{words}" if words != metric else metric
+                chosen.append(Number(name, row.value, row.low, row.high, row.n, row.method))
+    chosen += [
+        _number(report.calibration[name])
+        for name in ("brier", "calibration_slope", "expected_to_observed")
+        if name in report.calibration
+    ]
+    return tuple(chosen)
+
+
+def _facts(report: TableReport) -> tuple[tuple[str, str], ...]:
+    options = report.options
+    joined = "" if options.unit == "image" else f", images joined by the rule {options.rule}"
+    return (
+        ("Table", f"{report.source}, SHA-256 {report.sha256}"),
+        ("Unit", f"{options.unit}{joined}"),
+        ("Share of fractures", f"{report.units.table.reference.mean():.3f}"),
+        ("Folds", ", ".join(one or "none" for one in np.unique(report.units.table.fold).tolist())),
+        ("Subgroups by", ", ".join(options.by) or "none asked for (--by COLUMN)"),
+        ("Resamples, seed", f"{options.resamples}, {options.seed}"),
+        ("Software", f"FracturaX {report.software}"),
+    )
+
+
+def _tables(report: TableReport) -> list[NumberTable]:
+    tables = [
+        NumberTable("Who was evaluated", _numbers(report.counts)),
+        NumberTable("Telling fractured from healthy", _numbers(report.discrimination)),
+    ]
+    if report.calibration.rows:
+        tables.append(NumberTable("Calibration", _numbers(report.calibration)))
+    for analysis in report.subgroups:
+        metric = metric_words(analysis.overall.metric)
+        rows = [
+            Number(one.name, one.row.value, one.row.low, one.row.high, one.row.n, one.row.method)
+            for one in analysis.subgroups
+            if one.row is not None
+        ]
+        notes = [f"{one.name}: {one.note}" for one in analysis.subgroups if one.row is None]
+        test = analysis.heterogeneity
+        if test is not None:
+            notes.insert(0, f"Do they differ? {_p(test.p)}, {test.method}")
+        tables.append(NumberTable(f"{metric} by {analysis.column}", tuple(rows), "; ".join(notes)))
+    return tables
+
+
+def _figures(report: TableReport) -> list[PageFigure]:
+    name = report.models[0] if report.models else "model"
+    counts = report.counts
+    figures = [
+        PageFigure(
+            "roc",
+            "ROC curve",
+            f"Shaded: {report.roc.method}, point by point. Marks: operating points, "
+            "measured on other cases than they were chosen on, or the answers as given.",
+            draw_roc(
+                [_curve(name, report.roc, f"AUROC {report.discrimination['auroc'].value:.3f}")],
+                marks=_marks(report),
+            ),
+        ),
+        PageFigure(
+            "precision-recall",
+            "Precision and recall",
+            f"Shaded: {report.precision_recall.method}, point by point. The line of chance is the "
+            "share of fractures in this table; precision holds for that share only.",
+            draw_precision_recall(
+                [_curve(name, report.precision_recall, _area(report))],
+                prevalence=float(_assessed_reference(report).mean()),
+            ),
+        ),
+    ]
+    figures += _calibration_figures(report, name)
+    probability = report.units.table.probability[report.assessed]
+    reference = _assessed_reference(report)
+    figures.append(
+        PageFigure(
+            "scores",
+            "What the model says",
+            "Probabilities of the healthy and of the fractured, each as a share of its class.",
+            draw_score_distributions(
+                {"Healthy": probability[reference == 0], "Fractured": probability[reference == 1]}
+            ),
+        )
+    )
+    shown = [place for place, status in enumerate(STATUSES) if report.answers[:, place].any()]
+    figures.append(
+        PageFigure(
+            "confusion",
+            "Answers by reference",
+            f"Counts, and the share of each row, of all {counts[counts.metrics[0]].value:,.0f} "
+            f"{counts.metrics[0]}.",
+            draw_confusion(
+                report.answers[:, shown],
+                ("Healthy", "Fractured"),
+                answers=[_ANSWER_WORDS[STATUSES[place]] for place in shown],
+            ),
+        )
+    )
+    for metric in dict.fromkeys(one.overall.metric for one in report.subgroups):
+        analyses = [one for one in report.subgroups if one.overall.metric == metric]
+        figures.append(_forest(metric, analyses))
+    return figures
+
+
+def _calibration_figures(report: TableReport, name: str) -> list[PageFigure]:
+    figures = []
+    if report.reliability is not None:
+        curve = report.reliability
+        low, high = np.minimum(curve.low, curve.share), np.maximum(curve.high, curve.share)
+        notes = [
+            f"{metric_words(metric)} {_number(report.calibration[metric]).shown}"
+            for metric in ("calibration_slope", "calibration_intercept", "ece")
+            if metric in report.calibration
+        ]
+        figures.append(
+            PageFigure(
+                "reliability",
+                "Reliability",
+                f"Observed share against probability in {curve.count.size} bins of equal count; "
+                "bars: 95 % interval by Wilson, patients kept together. Below: how often each "
+                "probability is said.",
+                draw_reliability(
+                    Curve("bins, 95 % interval", curve.probability, curve.share, low, high),
+                    report.units.table.probability[report.assessed],
+                    notes=notes,
+                ),
+            )
+        )
+    if report.decision is not None:
+        decision = report.decision
+        # Beyond the prevalence treating everyone falls far below zero and would hide the rest.
+        figures.append(
+            PageFigure(
+                "decision",
+                "Decision curve",
+                f"Net benefit in true positives a case. Shaded: {decision.method}, threshold by "
+                "threshold. The model is worth acting on where it lies above both other lines.",
+                draw_decision_curve(
+                    [Curve(name, decision.thresholds, decision.model, decision.low, decision.high)],
+                    treat_all=Curve("treat all", decision.thresholds, decision.treat_all),
+                ),
+            )
+        )
+    return figures
+
+
+def _forest(metric: str, analyses: list[SubgroupAnalysis]) -> PageFigure:
+    rows = []
+    tests = []
+    for analysis in analyses:
+        for place, one in enumerate(analysis.subgroups):
+            heading = analysis.column if place == 0 else ""
+            if one.row is None:
+                rows.append(ForestRow(one.name, None, n=one.n, heading=heading, note="too few"))
+            else:
+                rows.append(
+                    ForestRow(
+                        one.name, one.row.value, one.row.low, one.row.high, one.row.n, heading
+                    )
+                )
+        if analysis.heterogeneity is not None:
+            tests.append(f"{analysis.column} {_p(analysis.heterogeneity.p)}")
+    whole = analyses[0].overall
+    words = metric_words(metric)
+    method = f"Intervals: {whole.method}."
+    differ = f" Test that all are alike (Cochran's Q): {', '.join(tests)}." if tests else ""
+    return PageFigure(
+        f"forest-{metric}",
+        f"{words} in subgroups",
+        method + differ,
+        draw_forest(
+            rows,
+            metric=words,
+            whole=ForestRow("All", whole.value, whole.low, whole.high, whole.n),
+            width_mm=PAGE_MM,
+        ),
+        is_wide=True,
+    )
+
+
+def _marks(report: TableReport) -> list[Mark]:
+    return [
+        Mark(
+            point.name.removeprefix("answer: "),
+            1 - point.numbers["specificity"].value,
+            point.numbers["sensitivity"].value,
+        )
+        for point in report.points
+        if "specificity" in point.numbers and "sensitivity" in point.numbers
+    ]
+
+
+def _curve(name: str, curve: object, note: str) -> Curve:
+    return Curve(name, curve.x, curve.y, curve.low, curve.high, note=note)  # type: ignore[attr-defined]
+
+
+def _area(report: TableReport) -> str:
+    if "auprc" not in report.discrimination:
+        return ""
+    return f"AUPRC {report.discrimination['auprc'].value:.3f}"
+
+
+def _assessed_reference(report: TableReport) -> np.ndarray:
+    return report.units.table.reference[report.assessed]
+
+
+def _where(where: str, thresholds: object) -> str:
+    cuts = dict(thresholds)  # type: ignore[call-overload]
+    if not cuts or "" in cuts:
+        return where
+    listed = ", ".join(f"{cut:.4g} in fold {fold}" for fold, cut in cuts.items())
+    return f"{where}: {listed}"
+
+
+def _numbers(evaluation: Evaluation) -> tuple[Number, ...]:
+    return tuple(_number(row) for row in evaluation.rows)
+
+
+def _number(row: Row) -> Number:
+    return Number(row.metric, row.value, row.low, row.high, row.n, row.method)
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
