@@ -1,4 +1,4 @@
-"""The radiograph model beside its peer, in the same folds, by a paired test.
+"""The radiograph model beside its peer, on films that neither was trained on, by a paired test.
 
     python benchmarks/accuracy/compare.py OURS.csv PEER.csv [--out FILE]
 
@@ -26,12 +26,11 @@ HERE = Path(__file__).parent
 
 
 def compare(ours: PredictionTable, peer: PredictionTable) -> dict[str, object]:
-    """Compare two tables on the films that both hold, fold by fold the same."""
+    """Compare two tables on the films that both hold."""
     position = {case: row for row, case in enumerate(peer.case.tolist())}
     rows = [row for row, case in enumerate(ours.case.tolist()) if case in position]
     ours = ours.take(rows)
     peer = peer.take([position[case] for case in ours.case.tolist()])
-    assert (ours.fold == peer.fold).all(), "the folds differ"
     assert (ours.reference == peer.reference).all(), "the references differ"
     one, other = within_folds(ours), within_folds(peer)
 
@@ -50,6 +49,7 @@ def compare(ours: PredictionTable, peer: PredictionTable) -> dict[str, object]:
     return {
         "films": len(ours),
         "folds": sorted(set(ours.fold.tolist())),
+        "same_folds": bool((ours.fold == peer.fold).all()),
         "auroc_ours": test.auroc_a,
         "auroc_peer": test.auroc_b,
         "difference": test.difference,

@@ -8,13 +8,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from fracturax.core.errors import DataError
+from fracturax.evaluation.kappa import KappaWeights, kappa_of_confusion
 from fracturax.evaluation.result import Row
 
 FloatArray = npt.NDArray[np.float64]
-Weights = Literal["none", "linear", "quadratic"]
 Scale = Literal["nominal", "ordinal", "interval"]
 
 
@@ -22,7 +21,7 @@ def cohen_kappa(
     first: npt.ArrayLike,
     second: npt.ArrayLike,
     *,
-    weights: Weights = "none",
+    weights: KappaWeights = "none",
     categories: npt.ArrayLike | None = None,
     level: float = 0.95,
 ) -> Row:
@@ -37,7 +36,7 @@ def cohen_kappa(
         level: Coverage of the interval.
 
     Returns:
-        The row `cohen_kappa`; without interval where the variance is 0.
+        As `kappa_of_confusion`: the row `kappa`, `kappa_linear` or `kappa_quadratic`.
 
     Raises:
         DataError: If the shapes differ, there are fewer than two cases, an answer is none of the
@@ -50,7 +49,7 @@ def cohen_kappa(
     Example:
         >>> row = cohen_kappa([1, 1, 1, 0, 0, 0, 1, 0], [1, 1, 0, 0, 0, 1, 1, 0])
         >>> row.value, round(row.low, 3), round(row.high, 3)
-        (0.5, -0.1, 1.1)
+        (0.5, -0.246, 0.874)
     """
     a, b = np.asarray(first), np.asarray(second)
     if a.ndim != 1 or a.shape != b.shape or a.size < 2:
@@ -59,33 +58,14 @@ def cohen_kappa(
             got=f"shapes {a.shape} and {b.shape}",
         )
     known = np.unique(np.concatenate([a, b])) if categories is None else np.asarray(categories)
-    joint = np.zeros((known.size, known.size))
-    np.add.at(joint, (_index(a, known, "first"), _index(b, known, "second")), 1.0 / a.size)
-    steps = np.abs(np.subtract.outer(np.arange(known.size), np.arange(known.size)))
-    longest = max(known.size - 1, 1)
-    agreement = {
-        "none": (steps == 0).astype(np.float64),
-        "linear": 1 - steps / longest,
-        "quadratic": 1 - (steps / longest) ** 2,
-    }.get(weights)
-    if agreement is None:
-        raise DataError("no such weights", got=repr(weights), cure="none, linear or quadratic")
-    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-    observed = float((joint * agreement).sum())
-    chance = float(rows @ agreement @ columns)
-    if math.isclose(chance, 1.0):
+    if known.size < 2:
         raise DataError(
             "kappa is not defined where both readers gave one answer throughout",
-            got=f"{known[int(np.argmax(rows))]!r} for all {a.size} cases",
+            got=f"{known[0]!r} for all {a.size} cases",
         )
-    kappa = (observed - chance) / (1 - chance)
-    expected = np.add.outer(agreement @ columns, rows @ agreement)
-    spread = float((joint * (agreement - expected * (1 - kappa)) ** 2).sum())
-    variance = (spread - (kappa - chance * (1 - kappa)) ** 2) / (a.size * (1 - chance) ** 2)
-    method = (
-        f"{'' if weights == 'none' else weights + ' weights, '}Fleiss-Cohen-Everitt, {level:.0%}"
-    )
-    return _normal_row("cohen_kappa", kappa, variance, a.size, method, level)
+    counts = np.zeros((known.size, known.size))
+    np.add.at(counts, (_index(a, known, "first"), _index(b, known, "second")), 1.0)
+    return kappa_of_confusion(counts, weights=weights, level=level)
 
 
 def fleiss_kappa(
@@ -274,14 +254,3 @@ def _bootstrap_row(
         return Row(metric, value, None, None, cases, method)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Row(metric, value, float(low), float(high), cases, method)
-
-
-def _normal_row(
-    metric: str, value: float, variance: float, n: int, method: str, level: float
-) -> Row:
-    if not 0 < level < 1:
-        raise DataError("the level of an interval must lie in (0, 1)", got=str(level))
-    if variance < 1e-28:
-        return Row(metric, value, None, None, n, method)
-    half = float(ndtri(0.5 + level / 2)) * math.sqrt(variance)
-    return Row(metric, value, value - half, value + half, n, method)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.errors import DataError
-from fracturax.evaluation.comparison import DelongTest, delong_test
 from fracturax.evaluation.delong import (
     clustered_placement_variance,
     placement_variance,
@@ -21,28 +20,9 @@ from fracturax.evaluation.intervals import (
     logit_interval,
     percent,
     proportion_row,
-    wilson_interval,
-)
-from fracturax.evaluation.operating_points import (
-    threshold_for_sensitivity,
-    threshold_for_specificity,
 )
 from fracturax.evaluation.result import Row
 from fracturax.evaluation.sample import check_both_classes, check_sample
-
-__all__ = [
-    "DelongTest",
-    "auroc",
-    "auroc_interval",
-    "auroc_of_weights",
-    "delong_test",
-    "delong_variance",
-    "sensitivity",
-    "specificity",
-    "threshold_for_sensitivity",
-    "threshold_for_specificity",
-    "wilson_interval",
-]
 
 
 def auroc(
@@ -156,6 +136,9 @@ def auroc_interval(
 ) -> Row:
     """Return the AUROC with DeLong's interval on the logit scale, which stays within (0, 1).
 
+    The variance of few fractured images is itself uncertain: the quantile is Student's, with one
+    degree of freedom less than the smaller class has images, or groups.
+
     Args:
         reference: Labels 0 or 1, shape `(n,)`.
         probability: Scores of any range, shape `(n,)`.
@@ -174,24 +157,25 @@ def auroc_interval(
         Obuchowski, Biometrics 53:567-578, 1997.
 
     Example:
-        >>> row = auroc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-        >>> round(row.low, 3), row.value, round(row.high, 3)
-        (0.069, 0.75, 0.992)
+        >>> row = auroc_interval([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.5, 0.4, 0.7, 0.8])
+        >>> round(row.low, 3), round(row.value, 3), round(row.high, 3)
+        (0.008, 0.889, 1.0)
     """
     sample = check_sample(reference, probability)
     of_positives, of_negatives = placements(sample)
     area = float(of_positives.mean())
     if groups is None:
         variance = placement_variance(of_positives, of_negatives)
-        method = f"DeLong, logit scale, {percent(level)}"
+        df = min(len(of_positives), len(of_negatives)) - 1
+        method = f"DeLong, logit scale, Student's t, {percent(level)}"
     else:
-        variance = clustered_placement_variance(
-            sample, of_positives, of_negatives, np.asarray(groups)
-        )
-        method = f"DeLong by groups (Obuchowski), logit scale, {percent(level)}"
+        keys = np.asarray(groups)
+        variance = clustered_placement_variance(sample, of_positives, of_negatives, keys)
+        df = min(len(np.unique(keys[own])) for own in (sample.positive, ~sample.positive)) - 1
+        method = f"DeLong by groups (Obuchowski), logit scale, Student's t, {percent(level)}"
     if variance == 0 or not 0 < area < 1:
         return Row("auroc", area, None, None, sample.score.size, method)
-    low, high = logit_interval(area, math.sqrt(variance), level=level)
+    low, high = logit_interval(area, math.sqrt(variance), level=level, df=df)
     return Row("auroc", area, low, high, sample.score.size, method)
 
 

@@ -17,10 +17,10 @@ KappaWeights = Literal["none", "linear", "quadratic"]
 """What a near miss is worth: nothing, or the more the nearer it is."""
 
 
-def cohen_kappa(
+def kappa_of_confusion(
     confusion: npt.ArrayLike, *, weights: KappaWeights = "none", level: float = 0.95
 ) -> Row:
-    """Return how far two agree beyond chance, with the interval of independent cases.
+    """Return Cohen's kappa, how far two agree beyond chance, with its interval.
 
     Args:
         confusion: Counts, reference down and answer across, in one order, shape `(k, k)`.
@@ -40,7 +40,7 @@ def cohen_kappa(
         Fleiss, Cohen & Everitt, Psychol. Bull. 72:323-327, 1969.
 
     Example:
-        >>> row = cohen_kappa([[20, 5], [10, 15]])
+        >>> row = kappa_of_confusion([[20, 5], [10, 15]])
         >>> round(row.value, 3), round(row.low, 3), round(row.high, 3)
         (0.4, 0.127, 0.617)
     """

@@ -19,7 +19,7 @@ from fracturax.evaluation.intervals import (
     proportion_interval,
     proportion_row,
 )
-from fracturax.evaluation.kappa import KappaWeights, cohen_kappa
+from fracturax.evaluation.kappa import KappaWeights, kappa_of_confusion
 from fracturax.evaluation.result import Evaluation, Row
 
 FloatArray = npt.NDArray[np.float64]
@@ -189,7 +189,7 @@ def _kappas(
     if np.count_nonzero(matrix.counts.sum(axis=0) + matrix.counts.sum(axis=1)) < 2:
         missing.append("kappa")
         return []
-    return [cohen_kappa(matrix.counts, weights=kind, level=level) for kind in kinds]
+    return [kappa_of_confusion(matrix.counts, weights=kind, level=level) for kind in kinds]
 
 
 def _macro_sensitivity(matrix: ConfusionMatrix, level: float, method: ProportionMethod) -> Row:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from fracturax.core.errors import ConfigError
 from fracturax.core.prediction import STATUSES
+from fracturax.evaluation.bands import BandedCurve
+from fracturax.evaluation.localization import FrocCurve, froc
 from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis
+from fracturax.pipelines.evaluate import Judgement
 from fracturax.pipelines.table_evaluation import TableReport
 from fracturax.reporting.evaluation_page import EvaluationDocument, PageFigure, evaluation_page
 from fracturax.reporting.figures import (
@@ -20,6 +25,7 @@ from fracturax.reporting.figures import (
     draw_confusion,
     draw_decision_curve,
     draw_forest,
+    draw_froc,
     draw_precision_recall,
     draw_reliability,
     draw_roc,
@@ -35,6 +41,11 @@ from fracturax.reporting.number_table import (
     tables_markdown,
 )
 
+_OF_BOXES = ("map", "froc")
+_NO_BOXES = (
+    "localization (FROC, AFROC, mAP)",
+    "there are no boxes; evaluate a bundle on a data set whose fractures are marked",
+)
 _ANSWER_WORDS = {
     "fracture": "fracture",
     "doubt": "doubt",
@@ -43,11 +54,34 @@ _ANSWER_WORDS = {
 }
 
 
-def write_evaluation(report: TableReport, out: Path) -> tuple[Path, ...]:
+@dataclass(frozen=True, eq=False)
+class BoxReport:
+    """What the boxes are worth.
+
+    Args:
+        numbers: Average precision and FROC sensitivities.
+        froc: The FROC curve.
+    """
+
+    numbers: Evaluation
+    froc: FrocCurve
+
+    @classmethod
+    def of(cls, judgement: Judgement) -> BoxReport | None:
+        """Take it from what a model answered; None where nobody marked a fracture."""
+        rows = [row for row in judgement.evaluation.rows if row.metric.startswith(_OF_BOXES)]
+        marked = [image for image in judgement.detections if image.reference is not None]
+        return cls(Evaluation(tuple(rows)), froc(marked)) if rows else None
+
+
+def write_evaluation(
+    report: TableReport, out: Path, *, boxes: BoxReport | None = None
+) -> tuple[Path, ...]:
     """Write the page, each figure as SVG and PNG, and the numbers as CSV, LaTeX and Markdown.
 
     Args:
         report: What was computed.
+        boxes: What the boxes are worth, where there are any.
         out: Folder; it is made where it is missing, and files of these names are replaced.
 
     Returns:
@@ -56,7 +90,7 @@ def write_evaluation(report: TableReport, out: Path) -> tuple[Path, ...]:
     Raises:
         ConfigError: If the folder cannot be written to.
     """
-    document = evaluation_document(report)
+    document = evaluation_document(report, boxes=boxes)
     tables = (*document.points, *document.tables)
     texts = {
         "evaluation.html": evaluation_page(document),
@@ -82,7 +116,9 @@ def write_evaluation(report: TableReport, out: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def evaluation_document(report: TableReport) -> EvaluationDocument:
+def evaluation_document(
+    report: TableReport, *, boxes: BoxReport | None = None
+) -> EvaluationDocument:
     """Return what the page of an evaluation says."""
     counts = report.counts
     auroc = report.discrimination["auroc"]
@@ -99,12 +135,12 @@ def evaluation_document(report: TableReport) -> EvaluationDocument:
         lead=lead,
         highlights=_highlights(report),
         facts=_facts(report),
-        figures=tuple(_figures(report)),
+        figures=tuple(_figures(report, boxes)),
         points=tuple(
             NumberTable(one.name, _numbers(one.numbers), _where(one.where, one.thresholds))
             for one in report.points
         ),
-        tables=tuple(_tables(report)),
+        tables=tuple(_tables(report, boxes)),
         not_computed=(
             *((one.what, one.why) for one in report.not_computed),
             *(
@@ -112,10 +148,7 @@ def evaluation_document(report: TableReport) -> EvaluationDocument:
                 for point in report.points
                 for note in point.numbers.notes
             ),
-            (
-                "localization (FROC, AFROC, mAP)",
-                "a table of predictions holds no boxes; evaluate a bundle on a data set",
-            ),
+            *(() if boxes is not None else (_NO_BOXES,)),
         ),
         notes=report.notes,
         software=report.software,
@@ -128,12 +161,11 @@ def _highlights(report: TableReport) -> tuple[Number, ...]:
         _number(report.discrimination[name]) for name in ("auprc",) if name in report.discrimination
     ]
     for point in report.points[:2]:
-        words = point.name.removeprefix("answer: ")
+        words = point.name
         for metric in ("sensitivity", "specificity"):
             if metric in point.numbers:
                 row = point.numbers[metric]
-                name = f"{metric}@{words}" if words != metric else metric
-                chosen.append(Number(name, row.value, row.low, row.high, row.n, row.method))
+                chosen.append(replace(_number(row), label=f"{metric_words(metric)}, {words}"))
     chosen += [
         _number(report.calibration[name])
         for name in ("brier", "calibration_slope", "expected_to_observed")
@@ -144,9 +176,10 @@ def _highlights(report: TableReport) -> tuple[Number, ...]:
 
 def _facts(report: TableReport) -> tuple[tuple[str, str], ...]:
     options = report.options
+    digest = f", SHA-256 {report.sha256}" if report.sha256 else ""
     joined = "" if options.unit == "image" else f", images joined by the rule {options.rule}"
     return (
-        ("Table", f"{report.source}, SHA-256 {report.sha256}"),
+        ("Predictions", f"{report.source}{digest}"),
         ("Unit", f"{options.unit}{joined}"),
         ("Share of fractures", f"{report.units.table.reference.mean():.3f}"),
         ("Folds", ", ".join(one or "none" for one in np.unique(report.units.table.fold).tolist())),
@@ -156,17 +189,19 @@ def _facts(report: TableReport) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _tables(report: TableReport) -> list[NumberTable]:
+def _tables(report: TableReport, boxes: BoxReport | None) -> list[NumberTable]:
     tables = [
         NumberTable("Who was evaluated", _numbers(report.counts)),
         NumberTable("Telling fractured from healthy", _numbers(report.discrimination)),
     ]
     if report.calibration.rows:
         tables.append(NumberTable("Calibration", _numbers(report.calibration)))
+    if boxes is not None:
+        tables.append(NumberTable("Finding the fracture", _numbers(boxes.numbers)))
     for analysis in report.subgroups:
         metric = metric_words(analysis.overall.metric)
         rows = [
-            Number(one.name, one.row.value, one.row.low, one.row.high, one.row.n, one.row.method)
+            replace(_number(one.row), metric=f"{one.row.metric}[{one.name}]", label=one.name)
             for one in analysis.subgroups
             if one.row is not None
         ]
@@ -178,15 +213,14 @@ def _tables(report: TableReport) -> list[NumberTable]:
     return tables
 
 
-def _figures(report: TableReport) -> list[PageFigure]:
+def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
     name = report.models[0] if report.models else "model"
     counts = report.counts
     figures = [
         PageFigure(
             "roc",
             "ROC curve",
-            f"Shaded: {report.roc.method}, point by point. Marks: operating points, "
-            "measured on other cases than they were chosen on, or the answers as given.",
+            f"Shaded: {report.roc.method}, point by point. Marks: where the answers lie.",
             draw_roc(
                 [_curve(name, report.roc, f"AUROC {report.discrimination['auroc'].value:.3f}")],
                 marks=_marks(report),
@@ -230,6 +264,17 @@ def _figures(report: TableReport) -> list[PageFigure]:
             ),
         )
     )
+    if boxes is not None:
+        curve = Curve(name, boxes.froc.false_positives, boxes.froc.sensitivity)
+        figures.append(
+            PageFigure(
+                "froc",
+                "FROC curve",
+                "Fractures found against false boxes an image; a box counts at an overlap (IoU) "
+                "of 0.5 or more.",
+                draw_froc([curve]),
+            )
+        )
     for metric in dict.fromkeys(one.overall.metric for one in report.subgroups):
         analyses = [one for one in report.subgroups if one.overall.metric == metric]
         figures.append(_forest(metric, analyses))
@@ -262,7 +307,6 @@ def _calibration_figures(report: TableReport, name: str) -> list[PageFigure]:
         )
     if report.decision is not None:
         decision = report.decision
-        # Beyond the prevalence treating everyone falls far below zero and would hide the rest.
         figures.append(
             PageFigure(
                 "decision",
@@ -271,7 +315,7 @@ def _calibration_figures(report: TableReport, name: str) -> list[PageFigure]:
                 "threshold. The model is worth acting on where it lies above both other lines.",
                 draw_decision_curve(
                     [Curve(name, decision.thresholds, decision.model, decision.low, decision.high)],
-                    treat_all=Curve("treat all", decision.thresholds, decision.treat_all),
+                    treat_all=Curve("Treat all", decision.thresholds, decision.treat_all),
                 ),
             )
         )
@@ -313,19 +357,21 @@ def _forest(metric: str, analyses: list[SubgroupAnalysis]) -> PageFigure:
 
 
 def _marks(report: TableReport) -> list[Mark]:
+    """Return the answers as given, or, where there are none, the other points."""
+    given = [point for point in report.points if point.name.startswith("answer: ")]
     return [
         Mark(
-            point.name.removeprefix("answer: "),
+            point.name,
             1 - point.numbers["specificity"].value,
             point.numbers["sensitivity"].value,
         )
-        for point in report.points
+        for point in given or report.points
         if "specificity" in point.numbers and "sensitivity" in point.numbers
     ]
 
 
-def _curve(name: str, curve: object, note: str) -> Curve:
-    return Curve(name, curve.x, curve.y, curve.low, curve.high, note=note)  # type: ignore[attr-defined]
+def _curve(name: str, curve: BandedCurve, note: str) -> Curve:
+    return Curve(name, curve.x, curve.y, curve.low, curve.high, note=note)
 
 
 def _area(report: TableReport) -> str:
@@ -338,11 +384,10 @@ def _assessed_reference(report: TableReport) -> np.ndarray:
     return report.units.table.reference[report.assessed]
 
 
-def _where(where: str, thresholds: object) -> str:
-    cuts = dict(thresholds)  # type: ignore[call-overload]
-    if not cuts or "" in cuts:
+def _where(where: str, thresholds: Mapping[str, float]) -> str:
+    if not thresholds or "" in thresholds:
         return where
-    listed = ", ".join(f"{cut:.4g} in fold {fold}" for fold, cut in cuts.items())
+    listed = ", ".join(f"{cut:.4g} in fold {fold}" for fold, cut in thresholds.items())
     return f"{where}: {listed}"
 
 

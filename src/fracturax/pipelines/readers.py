@@ -81,6 +81,7 @@ class StudyReport:
         confidence: Confidence; None where the table has none.
         standalone: The model against the readers, one a treatment and figure of merit.
         agreement: Between the readers, by treatment; None with one reader.
+        not_computed: Figures of merit that this table does not bear, and why.
     """
 
     analyses: tuple[ReaderAnalysis, ...]
@@ -89,6 +90,7 @@ class StudyReport:
     confidence: ReaderAnalysis | None = None
     standalone: tuple[tuple[str, StandaloneComparison], ...] = ()
     agreement: Evaluation | None = None
+    not_computed: tuple[str, ...] = ()
 
     def as_document(self) -> dict[str, object]:
         """Return a JSON-able document; no number is rounded."""
@@ -101,6 +103,7 @@ class StudyReport:
                 {"treatment": treatment} | one.as_document() for treatment, one in self.standalone
             ],
             "agreement": None if self.agreement is None else self.agreement.as_document(),
+            "not_computed": list(self.not_computed),
         }
 
     def as_text(self) -> str:
@@ -116,6 +119,7 @@ class StudyReport:
         ]
         if self.agreement is not None:
             parts.append(f"Agreement of the readers:\n{self.agreement.as_text()}")
+        parts += [f"Not computed: {one}" for one in self.not_computed]
         return "\n\n".join(parts)
 
 
@@ -144,8 +148,10 @@ def analyse_readers(path: Path, options: StudyOptions | None = None) -> StudyRep
     if chosen.model is not None:
         people = table.take(~table.of("reader", chosen.model))
     study = study_of(people, treatments=chosen.treatments, allow_missing=chosen.allow_missing)
+    analyses, not_computed = _analyses(study, figures, chosen)
     return StudyReport(
-        analyses=tuple(_analysed(study, figure, chosen) for figure in figures),
+        analyses=analyses,
+        not_computed=not_computed,
         early=_early(people, chosen),
         times=_times(people, chosen),
         confidence=_confidence(people, chosen),
@@ -181,6 +187,28 @@ def _report_of_marks(path: Path, options: StudyOptions) -> StudyReport:
     )
     study = study_of_marks(marks, treatments=options.treatments)
     return StudyReport(analyses=(_analysed(study, Auc(is_weighted_afroc=True), options),))
+
+
+def _analyses(
+    study: ReaderStudy, figures: list[Figure], options: StudyOptions
+) -> tuple[tuple[ReaderAnalysis, ...], tuple[str, ...]]:
+    """Analyse each figure of merit; one that the table does not bear does not stop the others.
+
+    Raises:
+        DataError: If the table bears none.
+    """
+    found: list[ReaderAnalysis] = []
+    errors: list[DataError] = []
+    lines: list[str] = []
+    for figure in figures:
+        try:
+            found.append(_analysed(study, figure, options))
+        except DataError as error:
+            errors.append(error)
+            lines.append(f"{figure.name}: {error}")
+    if not found:
+        raise errors[0]
+    return tuple(found), tuple(lines)
 
 
 def _analysed(study: ReaderStudy, figure: Figure, options: StudyOptions) -> ReaderAnalysis:

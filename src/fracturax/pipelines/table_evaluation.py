@@ -109,7 +109,7 @@ class TableReport:
 
     Args:
         source: Name of the table's file.
-        sha256: Hash of it.
+        sha256: Hash of it; empty where there is no file.
         software: Version that computed this.
         options: How it was evaluated.
         units: The table, one row a unit, as it was evaluated.
@@ -216,6 +216,24 @@ def evaluate_predictions(path: Path, options: TableOptions | None = None) -> Tab
     """
     chosen = options or TableOptions()
     units = read_units(path, by=chosen.by, unit=chosen.unit, rule=chosen.rule)
+    return evaluate_units(units, chosen, source=path.name, sha256=sha256_of_file(path))
+
+
+def evaluate_units(
+    units: UnitTable, options: TableOptions, *, source: str, sha256: str = ""
+) -> TableReport:
+    """Evaluate predictions that are at hand; as `evaluate_predictions`.
+
+    Args:
+        units: The predictions, already joined to the unit that the options name.
+        options: How.
+        source: What they are from, in a few words.
+        sha256: Hash of the file they are from.
+
+    Raises:
+        DataError: As `evaluate_predictions`.
+    """
+    chosen = options
     models = np.unique(units.table.model)
     if models.size > 1:
         raise DataError(
@@ -235,8 +253,8 @@ def evaluate_predictions(path: Path, options: TableOptions | None = None) -> Tab
         ]
     )
     return TableReport(
-        source=path.name,
-        sha256=sha256_of_file(path),
+        source=source,
+        sha256=sha256,
         software=software_version(),
         options=chosen,
         units=units,

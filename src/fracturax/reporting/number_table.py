@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from fracturax.reporting.wording import grouped
+
 _WORDS = {
     "auroc": "AUROC",
     "auprc": "AUPRC (average precision)",
@@ -27,13 +29,15 @@ _WORDS = {
     "brier_reliability": "Brier: reliability",
     "brier_resolution": "Brier: resolution",
     "expected_to_observed": "Expected to observed",
-    "not_assessed": "Not assessed",
     "fractured_not_assessed": "Fractured and not assessed",
+    "map50_fractured": "mAP50, fractured images",
+    "map50_95_fractured": "mAP50-95, fractured images",
+    "map50_all": "mAP50, all images",
 }
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "≥": r"$\geq$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$",
+    "\u202f": r"\,", "≥": r"$\geq$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$",
 }  # fmt: skip
 # What a spreadsheet would run as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -50,6 +54,7 @@ class Number:
         high: Upper end of it.
         n: How many units it was computed from.
         method: How value and interval came to be.
+        label: Its name for people; empty makes one of the metric.
     """
 
     metric: str
@@ -58,16 +63,22 @@ class Number:
     high: float | None
     n: int
     method: str
+    label: str = ""
 
     @property
     def words(self) -> str:
         """Its name for people."""
-        return metric_words(self.metric)
+        return self.label or metric_words(self.metric)
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it counts something, and so has neither interval nor method."""
+        return self.method == "count"
 
     @property
     def shown(self) -> str:
         """The number, three decimals; a count as it is."""
-        return f"{self.value:,.0f}" if self.method == "count" else _rounded(self.value)
+        return grouped(round(self.value)) if self.is_count else _rounded(self.value)
 
     @property
     def interval(self) -> str:
@@ -105,6 +116,8 @@ def metric_words(metric: str) -> str:
     name, _, where = metric.partition("@")
     if name == "partial_auc":
         return f"Partial AUC, {where.replace('>=', ' ≥ ')}"
+    if name == "froc_sensitivity":
+        return f"Fractures found at {where} false positives an image"
     words = _WORDS.get(name) or name.replace("_", " ").capitalize()
     if name in ("ppv", "npv") and where:
         return f"{words} at prevalence {where}"
@@ -138,7 +151,8 @@ def tables_markdown(tables: Iterable[NumberTable]) -> str:
         lines = [f"## {table.title}", "", *([table.note, ""] if table.note else [])]
         lines += ["| metric | value | 95 % interval | n | method |", "|:--|--:|:-:|--:|:--|"]
         for one in table.numbers:
-            cells = (one.words, one.shown, one.interval, f"{one.n}", one.method)
+            n, method = ("", "") if one.is_count else (f"{one.n}", one.method)
+            cells = (one.words, one.shown, one.interval, n, method)
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
@@ -166,7 +180,7 @@ def tables_latex(tables: Iterable[NumberTable], *, caption: str) -> str:
             lines.append(r"\midrule")
         lines.append(rf"\multicolumn{{4}}{{l}}{{\textit{{{latex(table.title)}}}}} \\")
         for one in table.numbers:
-            cells = (one.words, one.shown, one.interval, f"{one.n}")
+            cells = (one.words, one.shown, one.interval, "" if one.is_count else f"{one.n}")
             lines.append(" & ".join(latex(cell) for cell in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from fracturax.core.errors import DataError
-from fracturax.evaluation.kappa import agreement_weights, cohen_kappa, kappa_with_variance
+from fracturax.evaluation.kappa import agreement_weights, kappa_of_confusion, kappa_with_variance
 
 MATRIX = np.array([[44, 5, 1], [7, 20, 3], [9, 5, 6]])  # Fleiss's counts of 100 patients
 
@@ -18,7 +18,7 @@ def test_kappa_is_that_of_sklearn(weights):
     one, other = np.array(rows).T
     kind = None if weights == "none" else weights
     expected = cohen_kappa_score(one, other, weights=kind)
-    assert cohen_kappa(MATRIX, weights=weights).value == pytest.approx(expected)
+    assert kappa_of_confusion(MATRIX, weights=weights).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("weights", ["none", "linear", "quadratic"])
@@ -31,9 +31,9 @@ def test_its_variance_is_that_of_statsmodels(weights):
 
 
 def test_full_agreement_is_one_and_swapping_changes_nothing():
-    assert cohen_kappa([[5, 0], [0, 7]]).value == pytest.approx(1)
-    assert cohen_kappa([[5, 0], [0, 7]]).low is None
-    assert cohen_kappa(MATRIX.T).value == pytest.approx(cohen_kappa(MATRIX).value)
+    assert kappa_of_confusion([[5, 0], [0, 7]]).value == pytest.approx(1)
+    assert kappa_of_confusion([[5, 0], [0, 7]]).low is None
+    assert kappa_of_confusion(MATRIX.T).value == pytest.approx(kappa_of_confusion(MATRIX).value)
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_full_agreement_is_one_and_swapping_changes_nothing():
 )
 def test_bad_matrices_are_named(matrix, words):
     with pytest.raises(DataError, match=words):
-        cohen_kappa(matrix)
+        kappa_of_confusion(matrix)

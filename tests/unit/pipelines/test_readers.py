@@ -126,3 +126,24 @@ def test_marks_are_known_by_their_column(tmp_path: Path) -> None:
     assert only.figure == "wafroc"
     with pytest.raises(ConfigError, match="table of marks"):
         analyse_readers(path, OPTIONS)
+
+
+def test_a_figure_that_cannot_be_tested_does_not_stop_the_others(tmp_path: Path) -> None:
+    # With AI every reader calls every fracture, alone every one misses the same: no variance.
+    lines = ["reader,treatment,case,truth,rating"]
+    generator = np.random.default_rng(1)
+    for reader in range(3):
+        for treatment in ("alone", "AI"):
+            for case in range(20):
+                truth = case % 2
+                rating = generator.integers(1, 6) if truth == 0 else 5
+                if treatment == "alone" and truth:
+                    rating = 2
+                lines.append(f"{reader},{treatment},{case},{truth},{rating}")
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join(lines) + "\n")
+    report = analyse_readers(path, StudyOptions(threshold=3))
+    assert [one.figure.split()[0] for one in report.analyses] == ["auc", "specificity"]
+    assert report.not_computed[0].startswith("sensitivity")
+    assert "without any variance" in report.not_computed[0]
+    assert "Not computed: sensitivity" in report.as_text()

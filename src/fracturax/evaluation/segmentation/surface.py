@@ -31,7 +31,7 @@ class SurfaceDistances:
 
     def within(self, tolerance_mm: float) -> int:
         """Return how many surface pixels of both lie within a tolerance of the other surface."""
-        # Rounding must not push out what lies at the tolerance itself: 3 steps of 0.1 mm within 0.3.
+        # Rounding must not push out what lies at the tolerance: 3 steps of 0.1 mm within 0.3.
         reach = tolerance_mm * (1 + 1e-9)
         return int((self.predicted <= reach).sum() + (self.reference <= reach).sum())
 

@@ -73,6 +73,12 @@ def draw_reliability(
         )  # fmt: skip
         axes.legend(loc="lower right")
         axes.text(0.03, 0.97, "\n".join(notes), transform=axes.transAxes, va="top", linespacing=1.4)
-        below.hist(predicted, bins=np.linspace(0, 1, 41), color=PALETTE[0], alpha=0.75, linewidth=0)
+        below.hist(
+            predicted,
+            bins=np.linspace(0, 1, 41).tolist(),
+            color=PALETTE[0],
+            alpha=0.75,
+            linewidth=0,
+        )
         below.set(xlabel="Predicted probability of a fracture", ylabel="Images")
     return figure

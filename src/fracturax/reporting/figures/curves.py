@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -228,7 +228,7 @@ def _square(
     *,
     x: str,
     y: str,
-    corner: str,
+    corner: Literal["lower left", "lower right"],
     chance: tuple[tuple[float, float], tuple[float, float]] | None,
 ) -> Figure:
     _check(curves)

@@ -90,10 +90,13 @@ def draw_forest(
             y += 1
         lines.append((y, row))
         y += 1
+    # Bold type of 7 points is about 1.6 mm wide a letter, its digits and blanks less.
+    left = 1.7 * max(len(row.name) for row in everything) + 12
+    right = 1.4 * max(len(_number(row)) for row in everything)
     with styled():
         figure, (names, axes, words) = new_figure(
             width_mm, 15 + 4.3 * y, columns=3, sharey=True,
-            width_ratios=(1.1, 1.7, 1.1),
+            width_ratios=(left, max(width_mm - left - right, 15), right),
         )  # fmt: skip
         for beside in (names, words):
             beside.set_axis_off()

@@ -81,7 +81,7 @@ def styled() -> Iterator[None]:
     """Make and write figures in the style, and leave matplotlib as it was."""
     import matplotlib as mpl
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE):  # type: ignore[arg-type]
         yield
 
 

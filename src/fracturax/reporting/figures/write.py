@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fracturax.core.errors import ConfigError
 from fracturax.reporting.figures.style import styled
 from fracturax.reporting.replacement import replacing
@@ -43,6 +45,14 @@ def figure_bytes(figure: Figure, suffix: str) -> bytes:
         )
     buffer = io.BytesIO()
     with styled():
+        if figure.get_layout_engine() is not None:
+            # Laid out once: every form then has the same layout, whichever was written first.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            for axes in figure.axes:
+                # The solver's last digits differ from run to run.
+                sides = np.round(axes.get_position(original=True).bounds, 6)
+                axes.set_position(tuple(sides.tolist()), which="original")
         figure.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
     return buffer.getvalue()
 
