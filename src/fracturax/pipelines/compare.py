@@ -158,8 +158,8 @@ class ComparisonReport:
                 if (one.a, one.b) == (a, b):
                     lines.append(_line(one, is_adjusted=len(self.models) > 2))
             lines += [
-                f"  no worse than by {one.margin:g} AUROC: {'shown' if one.is_shown else 'not shown'}"
-                f", one-sided bound {one.bound:+.4f}, p = {one.p:.4g}"
+                f"  no worse than by {one.margin:g} AUROC: {'' if one.is_shown else 'not '}shown, "
+                f"one-sided bound {one.bound:+.4f}, p = {one.p:.4g}"
                 for of_a, of_b, one in self.non_inferiority
                 if (of_a, of_b) == (a, b)
             ]
@@ -384,7 +384,7 @@ class _Pair:
 
     def _members(self, metric: str) -> BoolArray:
         """Return the rows that a number of answers is of."""
-        fractured = self._a.reference == 1
+        fractured: BoolArray = self._a.reference == 1
         if metric == "accuracy":
             return np.ones(fractured.shape, dtype=np.bool_)
         return fractured if metric == "sensitivity" else ~fractured

@@ -46,12 +46,7 @@ _NO_BOXES = (
     "localization (FROC, AFROC, mAP)",
     "there are no boxes; evaluate a bundle on a data set whose fractures are marked",
 )
-_ANSWER_WORDS = {
-    "fracture": "fracture",
-    "doubt": "doubt",
-    "no_fracture": "no fracture",
-    "not_assessed": "not assessed",
-}
+_GIVEN = "answer: "
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +210,6 @@ def _tables(report: TableReport, boxes: BoxReport | None) -> list[NumberTable]:
 
 def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
     name = report.models[0] if report.models else "model"
-    counts = report.counts
     figures = [
         PageFigure(
             "roc",
@@ -250,20 +244,8 @@ def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
             ),
         )
     )
-    shown = [place for place, status in enumerate(STATUSES) if report.answers[:, place].any()]
-    figures.append(
-        PageFigure(
-            "confusion",
-            "Answers by reference",
-            f"Counts, and the share of each row, of all {counts[counts.metrics[0]].value:,.0f} "
-            f"{counts.metrics[0]}.",
-            draw_confusion(
-                report.answers[:, shown],
-                ("Healthy", "Fractured"),
-                answers=[_ANSWER_WORDS[STATUSES[place]] for place in shown],
-            ),
-        )
-    )
+    if any(point.name.startswith(_GIVEN) for point in report.points):
+        figures.append(_confusion(report))
     if boxes is not None:
         curve = Curve(name, boxes.froc.false_positives, boxes.froc.sensitivity)
         figures.append(
@@ -281,14 +263,30 @@ def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
     return figures
 
 
+def _confusion(report: TableReport) -> PageFigure:
+    counts = report.counts
+    unit = counts.metrics[0]
+    shown = [place for place in range(len(STATUSES)) if report.answers[:, place].any()]
+    return PageFigure(
+        "confusion",
+        "Answers by reference",
+        f"Counts, and the share of each row, of all {counts[unit].value:,.0f} {unit}.",
+        draw_confusion(
+            report.answers[:, shown],
+            ("Healthy", "Fractured"),
+            answers=[STATUSES[place].replace("_", " ") for place in shown],
+        ),
+    )
+
+
 def _calibration_figures(report: TableReport, name: str) -> list[PageFigure]:
     figures = []
     if report.reliability is not None:
         curve = report.reliability
         low, high = np.minimum(curve.low, curve.share), np.maximum(curve.high, curve.share)
-        notes = [
-            f"{metric_words(metric)} {_number(report.calibration[metric]).shown}"
-            for metric in ("calibration_slope", "calibration_intercept", "ece")
+        said = [
+            f"{metric_words(metric).lower()} {_number(report.calibration[metric]).shown}"
+            for metric in ("calibration_slope", "calibration_intercept")
             if metric in report.calibration
         ]
         figures.append(
@@ -297,11 +295,10 @@ def _calibration_figures(report: TableReport, name: str) -> list[PageFigure]:
                 "Reliability",
                 f"Observed share against probability in {curve.count.size} bins of equal count; "
                 "bars: 95 % interval by Wilson, patients kept together. Below: how often each "
-                "probability is said.",
+                "probability is said." + (f" On the whole: {', '.join(said)}." if said else ""),
                 draw_reliability(
                     Curve("bins, 95 % interval", curve.probability, curve.share, low, high),
                     report.units.table.probability[report.assessed],
-                    notes=notes,
                 ),
             )
         )
@@ -358,7 +355,7 @@ def _forest(metric: str, analyses: list[SubgroupAnalysis]) -> PageFigure:
 
 def _marks(report: TableReport) -> list[Mark]:
     """Return the answers as given, or, where there are none, the other points."""
-    given = [point for point in report.points if point.name.startswith("answer: ")]
+    given = [point for point in report.points if point.name.startswith(_GIVEN)]
     return [
         Mark(
             point.name,
