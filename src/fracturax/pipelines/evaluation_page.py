@@ -87,7 +87,7 @@ def write_evaluation(
     """
     document = evaluation_document(report, boxes=boxes)
     tables = (*document.points, *document.tables)
-    texts = {
+    files = {
         "evaluation.html": evaluation_page(document),
         "numbers.csv": tables_csv(tables),
         "numbers.md": tables_markdown(tables),
@@ -96,18 +96,20 @@ def write_evaluation(
     paths = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
+        for name, text in files.items():
             path = out / name
             path.write_text(text, encoding="utf-8", newline="\n")
             paths.append(path)
+        for one in document.figures:
+            path = out / f"{one.name}.svg"
+            path.write_bytes(one.svg)
+            paths += [path, write_figure(one.figure, path.with_suffix(".png"))]
     except OSError as error:
         raise ConfigError(
             "the evaluation cannot be written there",
             got=error.strerror or type(error).__name__,
             cure="name a folder that you may write to",
         ) from error
-    for one in document.figures:
-        paths += [write_figure(one.figure, out / f"{one.name}{end}") for end in (".svg", ".png")]
     return tuple(paths)
 
 

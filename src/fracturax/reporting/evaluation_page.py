@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fracturax.core.report import RESEARCH_USE_NOTICE
@@ -38,7 +39,7 @@ class PageFigure:
         """The figure as a data URI of an SVG."""
         return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode()}"
 
-    @property
+    @cached_property
     def svg(self) -> bytes:
         """The figure as an SVG file."""
         return figure_bytes(self.figure, ".svg")

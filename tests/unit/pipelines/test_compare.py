@@ -16,7 +16,7 @@ from fracturax.cli.app import app
 from fracturax.core.errors import ConfigError, DataError
 from fracturax.evaluation import delong_test
 from fracturax.evaluation.table import PredictionTable
-from fracturax.pipelines.compare import ComparisonReport, CompareOptions, compare
+from fracturax.pipelines.compare import CompareOptions, ComparisonReport, compare
 
 OPTIONS = CompareOptions(
     metrics=("auroc", "brier", "sensitivity"),

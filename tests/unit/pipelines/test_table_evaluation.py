@@ -19,7 +19,7 @@ from fracturax.evaluation import ImageDetections
 from fracturax.evaluation.summary import evaluate_table
 from fracturax.evaluation.table import PredictionTable
 from fracturax.pipelines.evaluate import Judgement
-from fracturax.pipelines.evaluation_page import BoxReport, write_evaluation
+from fracturax.pipelines.evaluation_page import BoxReport, evaluation_document, write_evaluation
 from fracturax.pipelines.table_columns import MIXED, UnitTable, read_units
 from fracturax.pipelines.table_evaluation import (
     TableOptions,
@@ -27,6 +27,7 @@ from fracturax.pipelines.table_evaluation import (
     evaluate_predictions,
     evaluate_units,
 )
+from fracturax.reporting.evaluation_page import evaluation_page
 
 OPTIONS = TableOptions(by=("region",), thresholds=(0.4,), prevalence=0.1, resamples=100)
 
@@ -210,7 +211,7 @@ def test_the_tables_say_what_the_report_says(report: TableReport, written: Path)
     assert f"| AUROC | {shown} |" in (written / "numbers.md").read_text(encoding="utf-8")
 
 
-def test_boxes_come_into_the_page_as_a_froc_curve(tmp_path: Path) -> None:
+def test_boxes_come_into_the_page_as_a_froc_curve() -> None:
     frame = _frame(30)
     table = PredictionTable.from_frame(frame[frame.probability.notna()])
     box = np.array([[10.0, 10.0, 50.0, 50.0]])
@@ -225,8 +226,7 @@ def test_boxes_come_into_the_page_as_a_froc_curve(tmp_path: Path) -> None:
     boxes = BoxReport.of(judgement)
     assert boxes is not None
     report = evaluate_units(UnitTable(table, {}), TableOptions(resamples=100), source="xray")
-    write_evaluation(report, tmp_path, boxes=boxes)
-    page = (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+    page = evaluation_page(evaluation_document(report, boxes=boxes))
     assert 'id="froc"' in page
     assert "mAP50, fractured images" in page
     assert "there are no boxes" not in page
