@@ -12,7 +12,8 @@ from fracturax.cli.console import JsonOption, print_json, progress, words
 from fracturax.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fracturax.pipelines.table_evaluation import TableOptions
+    from fracturax.pipelines.evaluation_page import BoxReport
+    from fracturax.pipelines.table_evaluation import TableReport
 
 
 class Unit(StrEnum):
@@ -72,6 +73,15 @@ def evaluate(
     prevalence: Annotated[
         float | None, typer.Option("--prevalence", help="Give PPV and NPV where this is the share.")
     ] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help="The model behind a table, for the checklists.")
+    ] = None,
+    passport: Annotated[
+        Path | None, typer.Option("--passport", help="Its split, for the checklists.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Its recipe (TOML), for the checklists.")
+    ] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100)] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)] = 0,
     allow_training_films: Annotated[
@@ -99,7 +109,15 @@ def evaluate(
         seed=seed,
     )
     if subject.endswith(".csv"):
-        _evaluate_table(Path(subject), options, out=out, as_json=as_json)
+        from fracturax.pipelines.table_evaluation import evaluate_predictions
+
+        report = evaluate_predictions(Path(subject), options)
+        if out is not None:
+            _write(report, out, None, bundle=bundle, passport=passport, recipe=recipe)
+        if as_json:
+            print_json(report.as_document())
+        else:
+            words.print(report.as_text(), markup=False, soft_wrap=True)
         return
     if root is None:
         raise ConfigError(
@@ -125,33 +143,33 @@ def evaluate(
     if table is not None:
         judgement.table.write_csv(table)
     if out is not None:
-        from fracturax.pipelines.evaluation_page import BoxReport, write_evaluation
+        from fracturax.pipelines.evaluation_page import BoxReport
         from fracturax.pipelines.table_columns import UnitTable
         from fracturax.pipelines.table_evaluation import evaluate_units
 
         report = evaluate_units(
             UnitTable(judgement.table, {}), options, source=f"{subject} on {dataset}"
         )
-        _say_where(write_evaluation(report, out, boxes=BoxReport.of(judgement)))
+        boxes = BoxReport.of(judgement)
+        _write(report, out, boxes, bundle=subject, passport=passport, recipe=recipe)
     if as_json:
         print_json(judgement.evaluation.as_document())
     else:
         words.print(judgement.evaluation.as_text(), markup=False, soft_wrap=True)
 
 
-def _evaluate_table(path: Path, options: TableOptions, *, out: Path | None, as_json: bool) -> None:
-    from fracturax.pipelines.table_evaluation import evaluate_predictions
+def _write(
+    report: TableReport,
+    out: Path,
+    boxes: BoxReport | None,
+    *,
+    bundle: str | None,
+    passport: Path | None,
+    recipe: Path | None,
+) -> None:
+    from fracturax.pipelines.checklists import Artefacts, write_checklists
+    from fracturax.pipelines.evaluation_page import write_evaluation
 
-    report = evaluate_predictions(path, options)
-    if out is not None:
-        from fracturax.pipelines.evaluation_page import write_evaluation
-
-        _say_where(write_evaluation(report, out))
-    if as_json:
-        print_json(report.as_document())
-    else:
-        words.print(report.as_text(), markup=False, soft_wrap=True)
-
-
-def _say_where(paths: tuple[Path, ...]) -> None:
+    artefacts = Artefacts.read(report, bundle=bundle, passport=passport, recipe=recipe)
+    paths = (*write_evaluation(report, out, boxes=boxes), *write_checklists(artefacts, out))
     words.print(f"{paths[0]} and {len(paths) - 1} more files", markup=False, soft_wrap=True)
