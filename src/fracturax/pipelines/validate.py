@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fracturax.core.case import Case
 from fracturax.core.errors import ConfigError, DataError, ImageError
-from fracturax.core.prediction import Predictor
+from fracturax.core.prediction import Predictor, Status
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets.passport import Split, check_no_leak
 from fracturax.datasets.splits import (
@@ -188,16 +188,14 @@ def _trained(
 def _inner_area(make: Make, training: Sequence[Case], design: Design) -> float:
     """Return the AUROC over inner folds; what was not assessed counts as certainly healthy."""
     split = group_folds(training, _groups(training), folds=design.inner_folds, seed=design.seed)
-    truth, said = [], []
+    truth: list[bool] = []
+    said: list[float] = []
     for tested in split.test_parts:
         predictor = make([case for case in training if split.trains(case.name, tested)])
-        for case, answer in zip(
-            _held_out(training, split, tested),
-            _answers(predictor, _held_out(training, split, tested), ""),
-            strict=True,
-        ):
+        for case in _held_out(training, split, tested):
+            _, probability = _answer(predictor, case)
             truth.append(case.reference.fracture)
-            said.append(0.0 if answer["probability"] is None else answer["probability"])
+            said.append(probability or 0.0)
     return auroc(truth, said)
 
 
@@ -208,11 +206,7 @@ def _held_out(cases: Sequence[Case], split: Split, tested: int) -> list[Case]:
 def _answers(predictor: Predictor, cases: Sequence[Case], part: str) -> list[dict[str, object]]:
     records: list[dict[str, object]] = []
     for case in cases:
-        try:
-            answer = predictor.predict(case.open())
-            status, probability = answer.status, answer.probability
-        except ImageError:
-            status, probability = "not_assessed", None
+        status, probability = _answer(predictor, case)
         records.append(
             {
                 "case": case.name,
@@ -226,6 +220,14 @@ def _answers(predictor: Predictor, cases: Sequence[Case], part: str) -> list[dic
             }
         )
     return records
+
+
+def _answer(predictor: Predictor, case: Case) -> tuple[Status, float | None]:
+    try:
+        answer = predictor.predict(case.open())
+    except ImageError:
+        return "not_assessed", None
+    return answer.status, answer.probability
 
 
 def _groups(cases: Sequence[Case]) -> list[int]:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_model import tiny_manifest
 
 from fracturax.core.errors import UnknownNameError
 from fracturax.datasets.passport import Split
 from fracturax.evaluation.table import PredictionTable
+from fracturax.models.bundle import Bundle
 from fracturax.pipelines.checklists import Artefacts, answers_of, write_checklists
 from fracturax.pipelines.table_columns import UnitTable
 from fracturax.pipelines.table_evaluation import TableOptions, TableReport, evaluate_units
 from fracturax.reporting.checklists import CHECKLISTS, fill_checklist
+from fracturax.training.recipe import load_recipe
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "xray.toml"
 
@@ -56,8 +59,9 @@ def test_claim_has_its_44_items() -> None:
 
 def test_every_answer_is_asked_for_and_every_key_can_be_answered(report: TableReport) -> None:
     passport = Split("by patient", 0, {"a": 0, "b": 1})
-    artefacts = Artefacts.read(report, bundle="xray", recipe=RECIPE)
-    answers = answers_of(Artefacts(report, artefacts.bundle, passport, artefacts.recipe))
+    manifest = tiny_manifest(training=(("data", "fracatlas"), ("films", "9"), ("dropped", "2")))
+    bundle = Bundle(Path(), manifest, None, "00ff")
+    answers = answers_of(Artefacts(report, bundle, passport, load_recipe(RECIPE)))
     keys = {one.key for name in CHECKLISTS for one in fill_checklist(name, {}).items} - {""}
     assert answers.keys() <= keys
     assert keys - answers.keys() <= {"subgroups"}  # nobody asked for any
@@ -72,6 +76,14 @@ def test_an_answer_says_what_the_artefact_says(report: TableReport) -> None:
     assert "seed 7" in answers["partition"]
     assert answers["partition_level"].startswith("by patient")
     assert "technology" not in answers
+
+
+def test_artefacts_are_read_from_files(report: TableReport, tmp_path: Path) -> None:
+    passport = Split("by patient", 7, {"a": 0, "b": 1})
+    passport.write(tmp_path / "split.json")
+    found = Artefacts.read(report, passport=tmp_path / "split.json", recipe=RECIPE)
+    assert found.passport == passport
+    assert "mobilenet_v2" in answers_of(found)["initialization"]
 
 
 def test_patients_in_two_parts_are_not_called_disjoint() -> None:
