@@ -15,7 +15,7 @@ from fracturax.evaluation.localization import FrocCurve, froc
 from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis
 from fracturax.pipelines.evaluate import Judgement
-from fracturax.pipelines.table_evaluation import TableReport
+from fracturax.pipelines.table_evaluation import Point, TableReport
 from fracturax.reporting.evaluation_page import EvaluationDocument, PageFigure, evaluation_page
 from fracturax.reporting.figures import (
     PAGE_MM,
@@ -134,7 +134,7 @@ def evaluation_document(
         facts=_facts(report),
         figures=tuple(_figures(report, boxes)),
         points=tuple(
-            NumberTable(one.name, _numbers(one.numbers), _where(one.where, one.thresholds))
+            NumberTable(_shown(one), _numbers(one.numbers), _where(one.where, one.thresholds))
             for one in report.points
         ),
         tables=tuple(_tables(report, boxes)),
@@ -158,7 +158,7 @@ def _highlights(report: TableReport) -> tuple[Number, ...]:
         _number(report.discrimination[name]) for name in ("auprc",) if name in report.discrimination
     ]
     for point in report.points[:2]:
-        words = point.name
+        words = _shown(point)
         for metric in ("sensitivity", "specificity"):
             if metric in point.numbers:
                 row = point.numbers[metric]
@@ -360,7 +360,7 @@ def _marks(report: TableReport) -> list[Mark]:
     given = [point for point in report.points if point.name.startswith(_GIVEN)]
     return [
         Mark(
-            point.name,
+            _shown(point),
             1 - point.numbers["specificity"].value,
             point.numbers["sensitivity"].value,
         )
@@ -381,6 +381,10 @@ def _area(report: TableReport) -> str:
 
 def _assessed_reference(report: TableReport) -> np.ndarray:
     return report.units.table.reference[report.assessed]
+
+
+def _shown(point: Point) -> str:
+    return point.name.replace(">=", "≥")
 
 
 def _where(where: str, thresholds: Mapping[str, float]) -> str:

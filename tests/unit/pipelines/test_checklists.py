@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import tiny_manifest
 
 from fracturax.core.errors import UnknownNameError
 from fracturax.datasets.passport import Split
@@ -17,6 +16,7 @@ from fracturax.pipelines.table_columns import UnitTable
 from fracturax.pipelines.table_evaluation import TableOptions, TableReport, evaluate_units
 from fracturax.reporting.checklists import CHECKLISTS, fill_checklist
 from fracturax.training.recipe import load_recipe
+from tiny_model import tiny_manifest
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "xray.toml"
 
