@@ -62,7 +62,7 @@ def roc_band(
         >>> curve = roc_band([0, 0, 1, 1] * 20, [0.1, 0.4, 0.35, 0.8] * 20, range(80),
         ...                  generator=np.random.default_rng(0), points=5, resamples=50)
         >>> curve.y.round(2).tolist()
-        [0.5, 0.5, 0.5, 1.0, 1.0]
+        [0.5, 0.5, 1.0, 1.0, 1.0]
     """
     return _banded(reference, probability, groups, generator, points, resamples, is_roc=True)
 
@@ -150,5 +150,9 @@ def _at_false_positive_rate(
 ) -> FloatArray:
     """Return the height of a ROC curve; where it rises straight up, its upper end."""
     rate, sensitivity = np.append(0.0, rate), np.append(0.0, sensitivity)
-    upper = np.append(rate[1:] != rate[:-1], True)
-    return np.asarray(np.interp(grid, rate[upper], sensitivity[upper]), dtype=np.float64)
+    here = np.searchsorted(rate, grid + 1e-12, side="right") - 1
+    beyond = np.minimum(here + 1, rate.size - 1)
+    run = rate[beyond] - rate[here]
+    share = np.where(run > 0, (grid - rate[here]) / np.where(run > 0, run, 1.0), 0.0)
+    height = sensitivity[here] + share * (sensitivity[beyond] - sensitivity[here])
+    return np.asarray(np.clip(height, 0.0, 1.0), dtype=np.float64)

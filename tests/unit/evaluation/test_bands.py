@@ -8,6 +8,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from fracturax.core.errors import DataError
 from fracturax.evaluation.bands import precision_recall_band, roc_band
+from fracturax.evaluation.classification import auroc
 
 
 def _sample(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,9 +25,21 @@ def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     reference, score = _sample(300)
     curve = roc_band(reference, score, np.arange(300), generator=_generator(), resamples=50)
     rate, sensitivity, _ = roc_curve(reference, score, drop_intermediate=False)
-    # Where the curve rises straight up, the upper end counts.
-    upper = np.append(np.diff(rate) > 0, True)
-    assert curve.y == pytest.approx(np.interp(curve.x, rate[upper], sensitivity[upper]))
+    for x, y in zip(curve.x, curve.y, strict=True):
+        here = np.flatnonzero(rate <= x + 1e-12)[-1]
+        wanted = sensitivity[here]
+        if here + 1 < rate.size:
+            slope = (sensitivity[here + 1] - wanted) / (rate[here + 1] - rate[here])
+            wanted += slope * (x - rate[here])
+        assert y == pytest.approx(wanted)
+
+
+def test_the_area_below_the_curve_is_the_auroc() -> None:
+    reference, score = _sample(300)
+    curve = roc_band(
+        reference, score, np.arange(300), generator=_generator(), points=4001, resamples=2
+    )
+    assert np.trapezoid(curve.y, curve.x) == pytest.approx(auroc(reference, score), abs=1e-3)
 
 
 def test_precision_is_that_of_the_strictest_threshold_that_reaches_the_recall() -> None:
