@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fracturax.cli.console import JsonOption, print_json, progress, words
 from fracturax.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fracturax.pipelines.evaluation_page import BoxReport
+    from fracturax.pipelines.table_evaluation import TableReport
+
+
+class Unit(StrEnum):
+    """What one row of the evaluation is."""
+
+    image = "image"
+    study = "study"
+    patient = "patient"
+
+
+class Rule(StrEnum):
+    """How the images of a study or patient are joined."""
+
+    max = "max"
+    mean = "mean"
+    noisy_or = "noisy_or"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,40 +49,127 @@ def evaluate(
     table: Annotated[
         Path | None, typer.Option("--table", help="Write the table of predictions here (CSV).")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write page, figures and tables to this folder.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Subgroups by a column of the table; again.")
+    ] = None,
+    unit: Annotated[Unit, typer.Option("--unit", help="What one row is.")] = Unit.image,
+    rule: Annotated[Rule, typer.Option("--rule", help="How images are joined.")] = Rule.max,
+    sensitivity: Annotated[
+        float, typer.Option("--sensitivity", help="Choose an operating point for it.")
+    ] = 0.95,
+    specificity: Annotated[
+        float, typer.Option("--specificity", help="Choose another for it.")
+    ] = 0.95,
+    missed_cost: Annotated[
+        float | None,
+        typer.Option("--missed-cost", help="Choose another by cost: a missed fracture in alarms."),
+    ] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option("--threshold", help="Stated beforehand; again.")
+    ] = None,
+    prevalence: Annotated[
+        float | None, typer.Option("--prevalence", help="Give PPV and NPV where this is the share.")
+    ] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help="The model behind a table, for the checklists.")
+    ] = None,
+    passport: Annotated[
+        Path | None, typer.Option("--passport", help="Its split, for the checklists.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Its recipe (TOML), for the checklists.")
+    ] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100)] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)] = 0,
     allow_training_films: Annotated[
         bool, typer.Option(help="Evaluate on films the model was trained on: measures memory.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print AUROC, sensitivity, specificity, mAP and FROC, each with its 95 % interval."""
-    from fracturax.evaluation import PredictionTable, evaluate_table
+    """Print every number of a table of predictions, or of a model on a data set.
 
+    Each comes with its 95 % interval. Thresholds are chosen on other folds than they are applied
+    to.
+    """
+    from fracturax.pipelines.table_evaluation import TableOptions
+
+    options = TableOptions(
+        by=tuple(by or ()),
+        unit=unit.value,
+        rule=rule.value,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        missed_cost=missed_cost,
+        thresholds=tuple(threshold or ()),
+        prevalence=prevalence,
+        resamples=resamples,
+        seed=seed,
+    )
     if subject.endswith(".csv"):
-        evaluation = evaluate_table(
-            PredictionTable.from_csv(Path(subject)), None, resamples=resamples
-        )
-    else:
-        if root is None:
-            raise ConfigError(
-                "a model is evaluated on a data set", got="no --root", cure="give its folder"
-            )
-        from fracturax.api import load
-        from fracturax.datasets import open_dataset
-        from fracturax.pipelines.evaluate import evaluate as judge
+        from fracturax.pipelines.table_evaluation import evaluate_predictions
 
-        cases = open_dataset(dataset, root=root, split=split)
-        judgement = judge(
-            load(subject, threads=1),
-            cases,
-            resamples=resamples,
-            allow_training_films=allow_training_films,
-            progress=progress,
+        report = evaluate_predictions(Path(subject), options)
+        if out is not None:
+            _write(report, out, None, bundle=bundle, passport=passport, recipe=recipe)
+        if as_json:
+            print_json(report.as_document())
+        else:
+            words.print(report.as_text(), markup=False, soft_wrap=True)
+        return
+    if root is None:
+        raise ConfigError(
+            "a model is evaluated on a data set", got="no --root", cure="give its folder"
         )
-        evaluation = judgement.evaluation
-        if table is not None:
-            judgement.table.write_csv(table)
+    if options.by or options.unit != "image":
+        raise ConfigError(
+            "subgroups and units are for a table of predictions",
+            got=f"the model {subject}",
+            cure="write its table with --table, add the columns, and evaluate the table",
+        )
+    from fracturax.api import load
+    from fracturax.datasets import open_dataset
+    from fracturax.pipelines.evaluate import evaluate as judge
+
+    judgement = judge(
+        load(subject, threads=1),
+        open_dataset(dataset, root=root, split=split),
+        resamples=resamples,
+        allow_training_films=allow_training_films,
+        progress=progress,
+    )
+    if table is not None:
+        judgement.table.write_csv(table)
+    if out is not None:
+        from fracturax.pipelines.evaluation_page import BoxReport
+        from fracturax.pipelines.table_columns import UnitTable
+        from fracturax.pipelines.table_evaluation import evaluate_units
+
+        report = evaluate_units(
+            UnitTable(judgement.table, {}), options, source=f"{subject} on {dataset}"
+        )
+        boxes = BoxReport.of(judgement)
+        _write(report, out, boxes, bundle=subject, passport=passport, recipe=recipe)
     if as_json:
-        print_json(evaluation.as_document())
+        print_json(judgement.evaluation.as_document())
     else:
-        words.print(evaluation.as_text(), markup=False, soft_wrap=True)
+        words.print(judgement.evaluation.as_text(), markup=False, soft_wrap=True)
+
+
+def _write(
+    report: TableReport,
+    out: Path,
+    boxes: BoxReport | None,
+    *,
+    bundle: str | None,
+    passport: Path | None,
+    recipe: Path | None,
+) -> None:
+    from fracturax.pipelines.checklists import Artefacts, write_checklists
+    from fracturax.pipelines.evaluation_page import write_evaluation
+
+    artefacts = Artefacts.read(report, bundle=bundle, passport=passport, recipe=recipe)
+    paths = (*write_evaluation(report, out, boxes=boxes), *write_checklists(artefacts, out))
+    words.print(f"{paths[0]} and {len(paths) - 1} more files", markup=False, soft_wrap=True)

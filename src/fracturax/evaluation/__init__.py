@@ -11,6 +11,7 @@ one `Evaluation` of a `PredictionTable`. NumPy and SciPy only, and no model is e
 
 from fracturax.evaluation.aggregate import aggregate
 from fracturax.evaluation.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha
+from fracturax.evaluation.bands import BandedCurve, precision_recall_band, roc_band
 from fracturax.evaluation.binary import binary_evaluation, clustered_binary_evaluation
 from fracturax.evaluation.bootstrap import (
     Bootstrap,
@@ -152,6 +153,7 @@ __all__ = [
     "AtSensitivity",
     "AtSpecificity",
     "AveragePrecision",
+    "BandedCurve",
     "Bootstrap",
     "BrierParts",
     "CohortTable",
@@ -257,6 +259,7 @@ __all__ = [
     "partial_auc_of_weights",
     "permutation_heterogeneity",
     "permutation_test",
+    "precision_recall_band",
     "precision_recall_curve",
     "predictive_values",
     "proportion_interval",
@@ -265,6 +268,7 @@ __all__ = [
     "ribfrac_matches",
     "ribfrac_rows",
     "ribfrac_score",
+    "roc_band",
     "sensitivity",
     "sensitivity_at_false_positives",
     "specificity",

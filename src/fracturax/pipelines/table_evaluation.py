@@ -1,0 +1,499 @@
+"""Every number of a table of predictions: discrimination, answers, calibration, subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fracturax.core.errors import DataError
+from fracturax.core.prediction import STATUSES
+from fracturax.core.provenance import sha256_of_file, software_version
+from fracturax.evaluation.aggregate import Rule
+from fracturax.evaluation.bands import BandedCurve, precision_recall_band, roc_band
+from fracturax.evaluation.binary import clustered_binary_evaluation
+from fracturax.evaluation.classification import auroc_interval, sensitivity, specificity
+from fracturax.evaluation.confusion import ConfusionTable
+from fracturax.evaluation.decision_curve import DecisionCurve, decision_curve
+from fracturax.evaluation.operating_points import (
+    AtSensitivity,
+    AtSpecificity,
+    LeastCost,
+    ThresholdRule,
+    Youden,
+    choose_operating_point,
+)
+from fracturax.evaluation.partial_auc import partial_auc_interval
+from fracturax.evaluation.precision_recall import auprc_interval
+from fracturax.evaluation.reliability import ReliabilityCurve, reliability_curve
+from fracturax.evaluation.result import Evaluation, Row
+from fracturax.evaluation.subgroups import SubgroupAnalysis, by_subgroup
+from fracturax.evaluation.table import PredictionTable
+from fracturax.pipelines.calibration_numbers import calibration_numbers
+from fracturax.pipelines.table_columns import UnitName, UnitTable, read_units
+
+ResultT = TypeVar("ResultT")
+
+BoolArray = npt.NDArray[np.bool_]
+_ANSWERS = {
+    "answer: fracture or doubt": ("fracture", "doubt"),
+    "answer: fracture": ("fracture",),
+}
+_PARTIAL = 0.9
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table of predictions is evaluated.
+
+    Args:
+        by: Columns whose values are the subgroups.
+        unit: What one row of the evaluation is.
+        rule: How the images of a study or patient are joined.
+        sensitivity: Sensitivity that an operating point is chosen for.
+        specificity: Specificity that another is chosen for.
+        missed_cost: Cost of a missed fracture in false alarms; None chooses no point by cost.
+        thresholds: Thresholds stated before the cases were seen.
+        prevalence: Also give PPV and NPV where this share is fractured.
+        resamples: Bootstrap resamples of patients.
+        seed: Seed of everything random.
+    """
+
+    by: tuple[str, ...] = ()
+    unit: UnitName = "image"
+    rule: Rule = "max"
+    sensitivity: float = 0.95
+    specificity: float = 0.95
+    missed_cost: float | None = None
+    thresholds: tuple[float, ...] = ()
+    prevalence: float | None = None
+    resamples: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a model is worth where its answer is yes or no.
+
+    Args:
+        name: Which point this is.
+        where: How the threshold came to be, in words.
+        thresholds: The threshold of each fold it was applied to; empty for the answers as given.
+        confusion: The counts.
+        numbers: Every number of them.
+    """
+
+    name: str
+    where: str
+    thresholds: Mapping[str, float]
+    confusion: ConfusionTable
+    numbers: Evaluation
+
+
+@dataclass(frozen=True)
+class NotComputed:
+    """A number that is missing, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class TableReport:
+    """All that a table of predictions says of a model.
+
+    Args:
+        source: Name of the table's file.
+        sha256: Hash of it; empty where there is no file.
+        software: Version that computed this.
+        options: How it was evaluated.
+        units: The table, one row a unit, as it was evaluated.
+        assessed: Which rows got an answer with a probability, shape `(n,)`.
+        counts: How many of what.
+        discrimination: Numbers of the probability that need no threshold.
+        points: Numbers of answers.
+        answers: Answers by reference, rows healthy and fractured, shape `(2, 4)`, in the order
+            of `STATUSES`.
+        calibration: Numbers of how true the probabilities are.
+        subgroups: A number by a column.
+        roc: With its band.
+        precision_recall: With its band.
+        reliability: None where it could not be computed.
+        decision: Net benefit.
+        not_computed: What is missing, and why.
+        notes: What was done to the table.
+    """
+
+    source: str
+    sha256: str
+    software: str
+    options: TableOptions
+    units: UnitTable
+    assessed: BoolArray
+    counts: Evaluation
+    discrimination: Evaluation
+    points: tuple[Point, ...]
+    answers: npt.NDArray[np.int64]
+    calibration: Evaluation
+    subgroups: tuple[SubgroupAnalysis, ...]
+    roc: BandedCurve
+    precision_recall: BandedCurve
+    reliability: ReliabilityCurve | None
+    decision: DecisionCurve | None
+    not_computed: tuple[NotComputed, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models in the table."""
+        return tuple(np.unique(self.units.table.model).tolist())
+
+    def as_document(self) -> dict[str, object]:
+        """Return a JSON-able document; no number is rounded."""
+        return {
+            "source": {"file": self.source, "sha256": self.sha256},
+            "software": self.software,
+            "models": list(self.models),
+            "options": asdict(self.options),
+            "counts": self.counts.as_document(),
+            "discrimination": self.discrimination.as_document(),
+            "points": [
+                {
+                    "name": one.name,
+                    "where": one.where,
+                    "thresholds": dict(one.thresholds),
+                    "confusion": asdict(one.confusion),
+                    **one.numbers.as_document(),
+                }
+                for one in self.points
+            ],
+            "answers": {
+                truth: dict(zip(STATUSES, row, strict=True))
+                for truth, row in zip(("healthy", "fractured"), self.answers.tolist(), strict=True)
+            },
+            "calibration": self.calibration.as_document(),
+            "subgroups": [_subgroup_document(one) for one in self.subgroups],
+            "curves": {
+                "roc": _arrays(self.roc),
+                "precision_recall": _arrays(self.precision_recall),
+                "reliability": None if self.reliability is None else _arrays(self.reliability),
+                "decision": None if self.decision is None else _arrays(self.decision),
+            },
+            "not_computed": [asdict(one) for one in self.not_computed],
+            "notes": list(self.notes),
+        }
+
+    def as_text(self) -> str:
+        """Return tables for a terminal."""
+        parts = [self.counts.as_text(), self.discrimination.as_text()]
+        parts += [f"{one.name} ({one.where})\n{one.numbers.as_text()}" for one in self.points]
+        if self.calibration.rows:
+            parts.append(self.calibration.as_text())
+        parts += [one.as_evaluation().as_text() for one in self.subgroups]
+        parts += [f"Not computed: {one.what}: {one.why}" for one in self.not_computed]
+        return "\n\n".join([*parts, *self.notes])
+
+
+def evaluate_predictions(path: Path, options: TableOptions | None = None) -> TableReport:
+    """Evaluate a table of predictions of one model.
+
+    Rows that share a `patient_key` are taken as dependent everywhere. Thresholds are chosen on
+    the rows of the other folds, never on those they are applied to.
+
+    Args:
+        path: CSV file with the columns of `PredictionTable`, and any others.
+        options: How.
+
+    Raises:
+        DataError: If the table is not valid, holds several models, or has one class only among
+            what was assessed.
+        UnknownNameError: If it has no column of `by`.
+    """
+    chosen = options or TableOptions()
+    units = read_units(path, by=chosen.by, unit=chosen.unit, rule=chosen.rule)
+    return evaluate_units(units, chosen, source=path.name, sha256=sha256_of_file(path))
+
+
+def evaluate_units(
+    units: UnitTable, options: TableOptions, *, source: str, sha256: str = ""
+) -> TableReport:
+    """Evaluate predictions that are at hand; as `evaluate_predictions`.
+
+    Args:
+        units: The predictions, already joined to the unit that the options name.
+        options: How.
+        source: What they are from, in a few words.
+        sha256: Hash of the file they are from.
+
+    Raises:
+        DataError: As `evaluate_predictions`.
+    """
+    chosen = options
+    models = np.unique(units.table.model)
+    if models.size > 1:
+        raise DataError(
+            "a table of predictions is evaluated for one model",
+            got=f"{models.size} in the column 'model', such as {models[1]!r}",
+            cure="give one table a model; fracturax compare takes several tables",
+        )
+    work = _Work(units, chosen)
+    table = units.table
+    answers = np.array(
+        [
+            [
+                int(((table.reference == truth) & (table.status == status)).sum())
+                for status in STATUSES
+            ]
+            for truth in (0, 1)
+        ]
+    )
+    return TableReport(
+        source=source,
+        sha256=sha256,
+        software=software_version(),
+        options=chosen,
+        units=units,
+        assessed=table.is_assessed,
+        counts=work.counts(),
+        discrimination=work.discrimination(),
+        points=work.points(),
+        answers=answers,
+        calibration=work.calibration(),
+        subgroups=work.subgroups(),
+        roc=roc_band(
+            *work.sample, work.groups, generator=work.generator(), resamples=chosen.resamples
+        ),
+        precision_recall=precision_recall_band(
+            *work.sample, work.groups, generator=work.generator(), resamples=chosen.resamples
+        ),
+        reliability=work.tried("reliability curve", work.reliability),
+        decision=work.tried("decision curve", work.decision),
+        not_computed=tuple(work.missing),
+        notes=(
+            *units.notes,
+            f"Bootstrap: {chosen.resamples} resamples of {work.patients} patients, "
+            f"seed {chosen.seed}. Rows of one patient are dependent in every interval.",
+        ),
+    )
+
+
+class _Work:
+    """The assessed rows, and what is computed of them."""
+
+    def __init__(self, units: UnitTable, options: TableOptions) -> None:
+        table = units.table
+        if not table.is_assessed.any():
+            raise DataError("no image of the table was assessed", got=f"{len(table)} rows")
+        self._whole = table
+        self._options = options
+        self._table: PredictionTable = table.take(table.is_assessed)
+        self._columns = {name: one[table.is_assessed] for name, one in units.columns.items()}
+        self.groups = self._table.patient_key
+        self.patients = int(np.unique(self.groups).size)
+        self.missing: list[NotComputed] = []
+
+    @property
+    def sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Reference and probability."""
+        return self._table.reference, self._table.probability
+
+    def generator(self) -> np.random.Generator:
+        """Return a generator that does not depend on what else was computed."""
+        return np.random.default_rng(self._options.seed)
+
+    def tried(self, what: str, make: Callable[[], ResultT]) -> ResultT | None:
+        """Return what could be computed, or note why not."""
+        try:
+            return make()
+        except DataError as error:
+            self.missing.append(NotComputed(what, str(error)))
+            return None
+
+    def counts(self) -> Evaluation:
+        """Count what was evaluated."""
+        whole, kind = self._whole, f"{self._options.unit}s".replace("studys", "studies")
+        numbers = {
+            kind: len(whole),
+            "patients": np.unique(whole.patient_key).size,
+            "fractured": int(whole.reference.sum()),
+            "healthy": int((whole.reference == 0).sum()),
+            "not_assessed": len(whole) - len(self._table),
+            "fractured_not_assessed": int(whole.reference[~whole.is_assessed].sum()),
+        }
+        if kind == "patients":
+            del numbers["patients"]
+            numbers = {"patients": len(whole)} | numbers
+        return Evaluation(
+            tuple(Row(name, float(n), None, None, int(n), "count") for name, n in numbers.items())
+        )
+
+    def discrimination(self) -> Evaluation:
+        """Measure what needs no threshold."""
+        options = self._options
+        rows: list[Row | None] = [
+            self.tried("AUROC", lambda: auroc_interval(*self.sample, groups=self.groups)),
+            self.tried("AUPRC", lambda: auprc_interval(*self.sample, groups=self.groups)),
+        ]
+        for over in ("specificity", "sensitivity"):
+
+            def part(over: str = over) -> Row:
+                row = partial_auc_interval(
+                    *self.sample,
+                    generator=self.generator(),
+                    low=_PARTIAL,
+                    over="specificity" if over == "specificity" else "sensitivity",
+                    groups=self.groups,
+                    resamples=options.resamples,
+                )
+                name = f"partial_auc@{over}>={_PARTIAL:g}"
+                return Row(name, row.value, row.low, row.high, row.n, row.method)
+
+            rows.append(self.tried(f"partial AUC over {over}", part))
+        return Evaluation(tuple(row for row in rows if row is not None))
+
+    def points(self) -> tuple[Point, ...]:
+        """Measure the answers as given, at chosen and at stated thresholds."""
+        options = self._options
+        points: list[Point | None] = []
+        if options.unit == "image" or options.rule == "max":
+            for name, called in _ANSWERS.items():
+                where = "the model's own answers, at the thresholds it came with"
+                points.append(self._point(name, where, {}, np.isin(self._table.status, called)))
+        else:
+            why = f"answers are about images; of the rule {options.rule} only a probability remains"
+            self.missing.append(NotComputed("numbers of the answers as given", why))
+        rules: list[ThresholdRule] = [
+            Youden(),
+            AtSensitivity(options.sensitivity),
+            AtSpecificity(options.specificity),
+        ]
+        if options.missed_cost is not None:
+            rules.append(LeastCost(options.missed_cost, prevalence=options.prevalence))
+        points += [self._chosen(rule) for rule in rules]
+        for threshold in options.thresholds:
+            if not 0 <= threshold <= 1:
+                raise DataError("a threshold lies in [0, 1]", got=f"{threshold:g}")
+            is_called: BoolArray = self._table.probability >= threshold
+            name = f"threshold {threshold:g}"
+            points.append(self._point(name, "stated beforehand", {"": threshold}, is_called))
+        return tuple(point for point in points if point is not None)
+
+    def _chosen(self, rule: ThresholdRule) -> Point | None:
+        table = self._table
+        folds = np.unique(table.fold)
+
+        def thresholds() -> dict[str, float]:
+            if folds.size < 2:
+                raise DataError(
+                    "a threshold is chosen on other folds than it is applied to",
+                    got="one fold in the column 'fold'",
+                    cure="give a table of several folds, or state a threshold: --threshold",
+                )
+            found = {}
+            for fold in folds.tolist():
+                # A patient in two folds is refused here: the point knows whom it was chosen on.
+                rest, held_out = table.take(table.fold != fold), table.take(table.fold == fold)
+                point = choose_operating_point(
+                    rest.reference, rest.probability, rest.patient_key, rule
+                )
+                point.confusion(held_out.reference, held_out.probability, held_out.patient_key)
+                found[fold] = point.threshold
+            return found
+
+        found = self.tried(f"operating point by {rule.name}", thresholds)
+        if found is None:
+            return None
+        cut = np.array([found[fold] for fold in table.fold.tolist()])
+        where = f"chosen on the other folds, applied to each of {folds.size}"
+        return self._point(rule.name, where, found, table.probability >= cut)
+
+    def _point(
+        self, name: str, where: str, thresholds: Mapping[str, float], called: BoolArray
+    ) -> Point | None:
+        options = self._options
+        numbers = self.tried(
+            f"numbers at {name}",
+            lambda: clustered_binary_evaluation(
+                self._table.reference,
+                called,
+                self.groups,
+                generator=self.generator(),
+                resamples=options.resamples,
+                prevalence=options.prevalence,
+            ),
+        )
+        if numbers is None:
+            return None
+        counts = ConfusionTable.of(self._table.reference, called)
+        return Point(name, where, thresholds, counts, numbers)
+
+    def calibration(self) -> Evaluation:
+        """Measure how true the probabilities are."""
+        rows: list[Row] = []
+        for what, make in calibration_numbers(
+            *self.sample, self.groups, generator=self.generator(), resamples=self._options.resamples
+        ).items():
+            rows += self.tried(what, make) or ()
+        return Evaluation(tuple(rows))
+
+    def reliability(self) -> ReliabilityCurve:
+        """Return the reliability curve."""
+        return reliability_curve(*self.sample, generator=self.generator(), groups=self.groups)
+
+    def decision(self) -> DecisionCurve:
+        """Return the net benefit."""
+        return decision_curve(
+            *self.sample,
+            generator=self.generator(),
+            groups=self.groups,
+            resamples=self._options.resamples,
+        )
+
+    def subgroups(self) -> tuple[SubgroupAnalysis, ...]:
+        """Measure AUROC, sensitivity and specificity in each subgroup."""
+        table = self._table
+        is_called = np.isin(table.status, _ANSWERS["answer: fracture or doubt"]).astype(np.float64)
+
+        def area(rows: npt.NDArray[np.intp]) -> Row:
+            return auroc_interval(
+                table.reference[rows], table.probability[rows], groups=self.groups[rows]
+            )
+
+        def share(measure: Callable[..., Row]) -> Callable[[npt.NDArray[np.intp]], Row]:
+            return lambda rows: measure(
+                table.reference[rows], is_called[rows], 0.5, groups=self.groups[rows]
+            )
+
+        measures: Sequence[Callable[[npt.NDArray[np.intp]], Row]] = (area,)
+        if self._options.unit == "image" or self._options.rule == "max":
+            measures = (area, share(sensitivity), share(specificity))
+        found = []
+        for column, values in self._columns.items():
+            for measure in measures:
+                work = partial(by_subgroup, column, values, measure)
+                one = self.tried(f"subgroups by {column}", work)
+                found += [one] if one is not None else []
+        return tuple(found)
+
+
+def _subgroup_document(analysis: SubgroupAnalysis) -> dict[str, object]:
+    test = analysis.heterogeneity
+    return {
+        "column": analysis.column,
+        "metric": analysis.overall.metric,
+        "overall": asdict(analysis.overall),
+        "subgroups": [asdict(one) for one in analysis.subgroups],
+        "heterogeneity": None if test is None else asdict(test),
+    }
+
+
+def _arrays(curve: object) -> dict[str, object]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(curve).items()
+    }
