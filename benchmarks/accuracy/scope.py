@@ -24,7 +24,7 @@ from fracturax.models.bundle import load_bundle
 from fracturax.models.runtime import XrayPredictor
 
 HERE = Path(__file__).parent
-SMALLEST, LARGEST = 128, 2000
+SMALLEST, LARGEST = 96, 2000
 WINDOWS = {"bone": (-450.0, 1050.0), "soft": (-160.0, 240.0)}
 Film = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def slices_of(path: Path) -> Iterator[tuple[str, Film]]:
     import nibabel
 
     values = np.asarray(nibabel.load(path).dataobj, np.float32)
-    if values.ndim != 3 or values.min() > -500:
+    if values.ndim != 3 or len(np.unique(values[::7, ::7, ::7])) < 50:
         return
     for axis in range(3):
         for share in (0.3, 0.5, 0.7):
