@@ -16,6 +16,8 @@ from fracturax.imaging.source import FileSource, read_all
 OTHER = "other"
 """Name of what is in no group of its own."""
 
+_FEWEST_OF_A_SIZE = 5
+
 
 def acquisitions_of(cases: Sequence[Case], *, at_least: int = 30) -> list[str]:
     """Return the acquisition group of each case: what its data set says, else what its file says.
@@ -23,10 +25,14 @@ def acquisitions_of(cases: Sequence[Case], *, at_least: int = 30) -> list[str]:
     Size, mode, encoding and device make a group; no pixel is decoded. Groups of fewer than
     `at_least` cases, and cases that are more than one file, are `OTHER`.
     """
-    of_files = acquisition_groups([_traits(case.path) for case in cases])
-    names = [case.group or name for case, name in zip(cases, of_files, strict=True)]
+    traits = [_traits(case.path) for case in cases]
+    of_files = acquisition_groups(traits, at_least=min(_FEWEST_OF_A_SIZE, at_least))
+    names = [
+        case.group or (name if known.classes else OTHER)
+        for case, known, name in zip(cases, traits, of_files, strict=True)
+    ]
     counts = Counter(names)
-    return [name if name and counts[name] >= at_least else OTHER for name in names]
+    return [name if counts[name] >= at_least else OTHER for name in names]
 
 
 def _traits(path: Path | None) -> Traits:
