@@ -12,6 +12,7 @@ from fracturax.cli.console import JsonOption, print_json, progress, words
 from fracturax.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fracturax.evaluation import Evaluation
     from fracturax.pipelines.evaluation_page import BoxReport
     from fracturax.pipelines.table_evaluation import TableReport
 
@@ -114,10 +115,7 @@ def evaluate(
         report = evaluate_predictions(Path(subject), options)
         if out is not None:
             _write(report, out, None, bundle=bundle, passport=passport, recipe=recipe)
-        if as_json:
-            print_json(report.as_document())
-        else:
-            words.print(report.as_text(), markup=False, soft_wrap=True)
+        _print(report, as_json=as_json)
         return
     if root is None:
         raise ConfigError(
@@ -152,10 +150,14 @@ def evaluate(
         )
         boxes = BoxReport.of(judgement)
         _write(report, out, boxes, bundle=subject, passport=passport, recipe=recipe)
+    _print(judgement.evaluation, as_json=as_json)
+
+
+def _print(result: Evaluation | TableReport, *, as_json: bool) -> None:
     if as_json:
-        print_json(judgement.evaluation.as_document())
+        print_json(result.as_document())
     else:
-        words.print(judgement.evaluation.as_text(), markup=False, soft_wrap=True)
+        words.print(result.as_text(), markup=False, soft_wrap=True)
 
 
 def _write(

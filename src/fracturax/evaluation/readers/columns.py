@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,6 +105,29 @@ def number(cell: str) -> float:
 def number_or_nothing(cell: str) -> float:
     """Return a finite number, or NaN of an empty cell."""
     return math.nan if cell == "" else number(cell)
+
+
+def rating_within(lowest: float, highest: float) -> Callable[[str], float]:
+    """Return the rule of a rating: a number of the scale, or nothing (NaN)."""
+
+    def rating(cell: str) -> float:
+        value = number_or_nothing(cell)
+        if cell and not lowest <= value <= highest:
+            raise ValueError(f"must lie in [{lowest:g}, {highest:g}]")
+        return value
+
+    return rating
+
+
+def reader_among(readers: Collection[str] | None) -> Callable[[str], str]:
+    """Return the rule of a reader: one of the study's; None takes every name."""
+
+    def reader(cell: str) -> str:
+        if readers is not None and cell not in readers:
+            raise ValueError(f"must name a reader of the study: {', '.join(sorted(readers))}")
+        return label(cell)
+
+    return reader
 
 
 def in_order(labels: Sequence[str]) -> tuple[str, ...]:

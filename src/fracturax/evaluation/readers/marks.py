@@ -16,9 +16,10 @@ from fracturax.evaluation.readers.columns import (
     flag,
     label,
     number,
-    number_or_nothing,
     parse,
+    rating_within,
     read_columns,
+    reader_among,
 )
 from fracturax.evaluation.readers.table import check_constant, check_two_classes
 
@@ -101,17 +102,6 @@ class Marks:
         """
         cells = read_columns(path, MARK_COLUMNS, ("weight",))
 
-        def rating(cell: str) -> float:
-            value = number_or_nothing(cell)
-            if cell and not lowest <= value <= highest:
-                raise ValueError(f"must lie in [{lowest:g}, {highest:g}]")
-            return value
-
-        def reader(cell: str) -> str:
-            if readers is not None and cell not in readers:
-                raise ValueError(f"must name a reader of the study: {', '.join(sorted(readers))}")
-            return label(cell)
-
         def weight(cell: str) -> float:
             if cell == "":
                 return math.nan
@@ -120,12 +110,14 @@ class Marks:
             return number(cell)
 
         return cls(
-            reader=np.array(parse("reader", cells["reader"], reader), dtype=np.str_),
+            reader=np.array(parse("reader", cells["reader"], reader_among(readers)), dtype=np.str_),
             treatment=np.array(parse("treatment", cells["treatment"], label), dtype=np.str_),
             case=np.array(parse("case", cells["case"], label), dtype=np.str_),
             truth=np.array(parse("truth", cells["truth"], flag), dtype=np.bool_),
             lesion=np.array(cells["lesion"], dtype=np.str_),
-            rating=np.array(parse("rating", cells["rating"], rating), dtype=np.float64),
+            rating=np.array(
+                parse("rating", cells["rating"], rating_within(lowest, highest)), dtype=np.float64
+            ),
             weight=(
                 np.array(parse("weight", cells["weight"], weight), dtype=np.float64)
                 if "weight" in cells

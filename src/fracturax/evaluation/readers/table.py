@@ -16,10 +16,11 @@ from fracturax.evaluation.readers.columns import (
     cell_error,
     flag,
     label,
-    number,
     number_or_nothing,
     parse,
+    rating_within,
     read_columns,
+    reader_among,
 )
 
 COLUMNS = ("reader", "treatment", "case", "truth", "rating")
@@ -113,26 +114,18 @@ class Ratings:
         """
         cells = read_columns(path, COLUMNS, OPTIONAL_COLUMNS)
 
-        def rating(cell: str) -> float:
-            if not cell and allow_missing:
-                return math.nan
-            if not cell:
-                raise ValueError("must not be empty")
-            value = number(cell)
-            if not lowest <= value <= highest:
-                raise ValueError(f"must lie in [{lowest:g}, {highest:g}]")
-            return value
+        within = rating_within(lowest, highest)
 
-        def reader(cell: str) -> str:
-            if readers is not None and cell not in readers:
-                raise ValueError(f"must name a reader of the study: {', '.join(sorted(readers))}")
-            return label(cell)
+        def rating(cell: str) -> float:
+            if not cell and not allow_missing:
+                raise ValueError("must not be empty")
+            return within(cell)
 
         def later(cell: str) -> bool:
             return cell != "" and flag(cell)
 
         rules: dict[str, tuple[Callable[[str], object], type[np.generic]]] = {
-            "reader": (reader, np.str_),
+            "reader": (reader_among(readers), np.str_),
             "treatment": (label, np.str_),
             "case": (label, np.str_),
             "truth": (flag, np.bool_),
