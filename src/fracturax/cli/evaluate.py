@@ -14,7 +14,7 @@ from fracturax.core.errors import ConfigError
 if TYPE_CHECKING:
     from fracturax.evaluation import Evaluation
     from fracturax.pipelines.evaluation_page import BoxReport
-    from fracturax.pipelines.table_evaluation import TableReport
+    from fracturax.pipelines.table_report import TableReport
 
 
 class Unit(StrEnum):
@@ -95,7 +95,7 @@ def evaluate(
     Each comes with its 95 % interval. Thresholds are chosen on other folds than they are applied
     to.
     """
-    from fracturax.pipelines.table_evaluation import TableOptions
+    from fracturax.pipelines.table_report import TableOptions
 
     options = TableOptions(
         by=tuple(by or ()),

@@ -11,7 +11,7 @@ from fracturax.datasets.passport import Split
 from fracturax.evaluation.result import Row
 from fracturax.models.bundle import Bundle, load_bundle
 from fracturax.models.catalog import NETWORKS
-from fracturax.pipelines.table_evaluation import TableReport
+from fracturax.pipelines.table_report import TableReport
 from fracturax.reporting.checklists import CHECKLISTS, Checklist, fill_checklist
 from fracturax.training.recipe import Recipe, load_recipe
 

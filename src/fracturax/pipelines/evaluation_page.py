@@ -15,7 +15,7 @@ from fracturax.evaluation.localization import FrocCurve, froc
 from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis
 from fracturax.pipelines.evaluate import Judgement
-from fracturax.pipelines.table_evaluation import Point, TableReport
+from fracturax.pipelines.table_report import Point, TableReport
 from fracturax.reporting.evaluation_page import EvaluationDocument, PageFigure, evaluation_page
 from fracturax.reporting.figures import (
     PAGE_MM,

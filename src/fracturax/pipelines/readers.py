@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,16 @@ class StudyOptions:
     readers: tuple[str, ...] | None = None
     allow_missing: bool = False
     seed: int = 0
+
+    @property
+    def of_tables(self) -> dict[str, Any]:
+        """What every analysis of a whole table is asked alike."""
+        return {
+            "treatments": self.treatments,
+            "inference": self.inference,
+            "allow_missing": self.allow_missing,
+            "level": self.level,
+        }
 
 
 @dataclass(frozen=True)
@@ -223,38 +234,19 @@ def _early(table: Ratings, options: StudyOptions) -> ReaderAnalysis | None:
         return None
     if not table.confirmed_later.any():
         return None
-    return early_detection(
-        table,
-        threshold=options.threshold,
-        treatments=options.treatments,
-        inference=options.inference,
-        allow_missing=options.allow_missing,
-        level=options.level,
-    )
+    return early_detection(table, threshold=options.threshold, **options.of_tables)
 
 
 def _times(table: Ratings, options: StudyOptions) -> TimeComparison | None:
     if table.time_s is None:
         return None
-    return compare_times(
-        table,
-        treatments=options.treatments,
-        inference=options.inference,
-        allow_missing=options.allow_missing,
-        level=options.level,
-    )
+    return compare_times(table, **options.of_tables)
 
 
 def _confidence(table: Ratings, options: StudyOptions) -> ReaderAnalysis | None:
     if table.confidence is None:
         return None
-    return compare_confidence(
-        table,
-        treatments=options.treatments,
-        inference=options.inference,
-        allow_missing=options.allow_missing,
-        level=options.level,
-    )
+    return compare_confidence(table, **options.of_tables)
 
 
 def _standalone(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +13,7 @@ import numpy.typing as npt
 from fracturax.core.errors import DataError
 from fracturax.core.prediction import STATUSES
 from fracturax.core.provenance import sha256_of_file, software_version
-from fracturax.evaluation.aggregate import Rule
-from fracturax.evaluation.bands import BandedCurve, precision_recall_band, roc_band
+from fracturax.evaluation.bands import precision_recall_band, roc_band
 from fracturax.evaluation.binary import clustered_binary_evaluation
 from fracturax.evaluation.classification import auroc_interval, sensitivity, specificity
 from fracturax.evaluation.confusion import ConfusionTable
@@ -35,168 +33,23 @@ from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis, by_subgroup
 from fracturax.evaluation.table import PredictionTable
 from fracturax.pipelines.calibration_numbers import calibration_numbers
-from fracturax.pipelines.table_columns import UnitName, UnitTable, read_units
+from fracturax.pipelines.table_columns import UnitTable, read_units
+from fracturax.pipelines.table_report import (
+    BoolArray,
+    NotComputed,
+    Point,
+    TableOptions,
+    TableReport,
+)
 
 ResultT = TypeVar("ResultT")
 
-BoolArray = npt.NDArray[np.bool_]
 _ANSWERS = {
     "answer: fracture or doubt": ("fracture", "doubt"),
     "answer: fracture": ("fracture",),
 }
 _PARTIAL = 0.9
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """How a table of predictions is evaluated.
-
-    Args:
-        by: Columns whose values are the subgroups.
-        unit: What one row of the evaluation is.
-        rule: How the images of a study or patient are joined.
-        sensitivity: Sensitivity that an operating point is chosen for.
-        specificity: Specificity that another is chosen for.
-        missed_cost: Cost of a missed fracture in false alarms; None chooses no point by cost.
-        thresholds: Thresholds stated before the cases were seen.
-        prevalence: Also give PPV and NPV where this share is fractured.
-        resamples: Bootstrap resamples of patients.
-        seed: Seed of everything random.
-    """
-
-    by: tuple[str, ...] = ()
-    unit: UnitName = "image"
-    rule: Rule = "max"
-    sensitivity: float = 0.95
-    specificity: float = 0.95
-    missed_cost: float | None = None
-    thresholds: tuple[float, ...] = ()
-    prevalence: float | None = None
-    resamples: int = 1000
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Point:
-    """What a model is worth where its answer is yes or no.
-
-    Args:
-        name: Which point this is.
-        where: How the threshold came to be, in words.
-        thresholds: The threshold of each fold it was applied to; empty for the answers as given.
-        confusion: The counts.
-        numbers: Every number of them.
-    """
-
-    name: str
-    where: str
-    thresholds: Mapping[str, float]
-    confusion: ConfusionTable
-    numbers: Evaluation
-
-
-@dataclass(frozen=True)
-class NotComputed:
-    """A number that is missing, and why."""
-
-    what: str
-    why: str
-
-
-@dataclass(frozen=True, eq=False)
-class TableReport:
-    """All that a table of predictions says of a model.
-
-    Args:
-        source: Name of the table's file.
-        sha256: Hash of it; empty where there is no file.
-        software: Version that computed this.
-        options: How it was evaluated.
-        units: The table, one row a unit, as it was evaluated.
-        assessed: Which rows got an answer with a probability, shape `(n,)`.
-        counts: How many of what.
-        discrimination: Numbers of the probability that need no threshold.
-        points: Numbers of answers.
-        answers: Answers by reference, rows healthy and fractured, shape `(2, 4)`, in the order
-            of `STATUSES`.
-        calibration: Numbers of how true the probabilities are.
-        subgroups: A number by a column.
-        roc: With its band.
-        precision_recall: With its band.
-        reliability: None where it could not be computed.
-        decision: Net benefit.
-        not_computed: What is missing, and why.
-        notes: What was done to the table.
-    """
-
-    source: str
-    sha256: str
-    software: str
-    options: TableOptions
-    units: UnitTable
-    assessed: BoolArray
-    counts: Evaluation
-    discrimination: Evaluation
-    points: tuple[Point, ...]
-    answers: npt.NDArray[np.int64]
-    calibration: Evaluation
-    subgroups: tuple[SubgroupAnalysis, ...]
-    roc: BandedCurve
-    precision_recall: BandedCurve
-    reliability: ReliabilityCurve | None
-    decision: DecisionCurve | None
-    not_computed: tuple[NotComputed, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the models in the table."""
-        return tuple(np.unique(self.units.table.model).tolist())
-
-    def as_document(self) -> dict[str, object]:
-        """Return a JSON-able document; no number is rounded."""
-        return {
-            "source": {"file": self.source, "sha256": self.sha256},
-            "software": self.software,
-            "models": list(self.models),
-            "options": asdict(self.options),
-            "counts": self.counts.as_document(),
-            "discrimination": self.discrimination.as_document(),
-            "points": [
-                {
-                    "name": one.name,
-                    "where": one.where,
-                    "thresholds": dict(one.thresholds),
-                    "confusion": asdict(one.confusion),
-                    **one.numbers.as_document(),
-                }
-                for one in self.points
-            ],
-            "answers": {
-                truth: dict(zip(STATUSES, row, strict=True))
-                for truth, row in zip(("healthy", "fractured"), self.answers.tolist(), strict=True)
-            },
-            "calibration": self.calibration.as_document(),
-            "subgroups": [_subgroup_document(one) for one in self.subgroups],
-            "curves": {
-                "roc": _arrays(self.roc),
-                "precision_recall": _arrays(self.precision_recall),
-                "reliability": None if self.reliability is None else _arrays(self.reliability),
-                "decision": None if self.decision is None else _arrays(self.decision),
-            },
-            "not_computed": [asdict(one) for one in self.not_computed],
-            "notes": list(self.notes),
-        }
-
-    def as_text(self) -> str:
-        """Return tables for a terminal."""
-        parts = [self.counts.as_text(), self.discrimination.as_text()]
-        parts += [f"{one.name} ({one.where})\n{one.numbers.as_text()}" for one in self.points]
-        if self.calibration.rows:
-            parts.append(self.calibration.as_text())
-        parts += [one.as_evaluation().as_text() for one in self.subgroups]
-        parts += [f"Not computed: {one.what}: {one.why}" for one in self.not_computed]
-        return "\n\n".join([*parts, *self.notes])
+_PLURAL = {"image": "images", "study": "studies", "patient": "patients"}
 
 
 def evaluate_predictions(path: Path, options: TableOptions | None = None) -> TableReport:
@@ -233,7 +86,6 @@ def evaluate_units(
     Raises:
         DataError: As `evaluate_predictions`.
     """
-    chosen = options
     models = np.unique(units.table.model)
     if models.size > 1:
         raise DataError(
@@ -241,7 +93,7 @@ def evaluate_units(
             got=f"{models.size} in the column 'model', such as {models[1]!r}",
             cure="give one table a model; fracturax compare takes several tables",
         )
-    work = _Work(units, chosen)
+    work = _Work(units, options)
     table = units.table
     answers = np.array(
         [
@@ -256,7 +108,7 @@ def evaluate_units(
         source=source,
         sha256=sha256,
         software=software_version(),
-        options=chosen,
+        options=options,
         units=units,
         assessed=table.is_assessed,
         counts=work.counts(),
@@ -266,18 +118,18 @@ def evaluate_units(
         calibration=work.calibration(),
         subgroups=work.subgroups(),
         roc=roc_band(
-            *work.sample, work.groups, generator=work.generator(), resamples=chosen.resamples
+            *work.sample, work.groups, generator=work.generator(), resamples=options.resamples
         ),
         precision_recall=precision_recall_band(
-            *work.sample, work.groups, generator=work.generator(), resamples=chosen.resamples
+            *work.sample, work.groups, generator=work.generator(), resamples=options.resamples
         ),
         reliability=work.tried("reliability curve", work.reliability),
         decision=work.tried("decision curve", work.decision),
         not_computed=tuple(work.missing),
         notes=(
             *units.notes,
-            f"Bootstrap: {chosen.resamples} resamples of {work.patients} patients, "
-            f"seed {chosen.seed}. Rows of one patient are dependent in every interval.",
+            f"Bootstrap: {options.resamples} resamples of {work.patients} patients, "
+            f"seed {options.seed}. Rows of one patient are dependent in every interval.",
         ),
     )
 
@@ -316,7 +168,7 @@ class _Work:
 
     def counts(self) -> Evaluation:
         """Count what was evaluated."""
-        whole, kind = self._whole, f"{self._options.unit}s".replace("studys", "studies")
+        whole, kind = self._whole, _PLURAL[self._options.unit]
         numbers = {
             kind: len(whole),
             "patients": np.unique(whole.patient_key).size,
@@ -479,21 +331,3 @@ class _Work:
                 one = self.tried(f"subgroups by {column}", work)
                 found += [one] if one is not None else []
         return tuple(found)
-
-
-def _subgroup_document(analysis: SubgroupAnalysis) -> dict[str, object]:
-    test = analysis.heterogeneity
-    return {
-        "column": analysis.column,
-        "metric": analysis.overall.metric,
-        "overall": asdict(analysis.overall),
-        "subgroups": [asdict(one) for one in analysis.subgroups],
-        "heterogeneity": None if test is None else asdict(test),
-    }
-
-
-def _arrays(curve: object) -> dict[str, object]:
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in vars(curve).items()
-    }

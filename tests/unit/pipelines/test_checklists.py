@@ -13,7 +13,8 @@ from fracturax.evaluation.table import PredictionTable
 from fracturax.models.bundle import Bundle
 from fracturax.pipelines.checklists import Artefacts, answers_of, write_checklists
 from fracturax.pipelines.table_columns import UnitTable
-from fracturax.pipelines.table_evaluation import TableOptions, TableReport, evaluate_units
+from fracturax.pipelines.table_evaluation import evaluate_units
+from fracturax.pipelines.table_report import TableOptions, TableReport
 from fracturax.reporting.checklists import CHECKLISTS, fill_checklist
 from fracturax.training.recipe import load_recipe
 from tiny_model import tiny_manifest

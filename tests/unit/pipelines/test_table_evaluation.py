@@ -21,12 +21,8 @@ from fracturax.evaluation.table import PredictionTable
 from fracturax.pipelines.evaluate import Judgement
 from fracturax.pipelines.evaluation_page import BoxReport, evaluation_document, write_evaluation
 from fracturax.pipelines.table_columns import MIXED, UnitTable, read_units
-from fracturax.pipelines.table_evaluation import (
-    TableOptions,
-    TableReport,
-    evaluate_predictions,
-    evaluate_units,
-)
+from fracturax.pipelines.table_evaluation import evaluate_predictions, evaluate_units
+from fracturax.pipelines.table_report import TableOptions, TableReport
 from fracturax.reporting.evaluation_page import evaluation_page
 
 OPTIONS = TableOptions(by=("region",), thresholds=(0.4,), prevalence=0.1, resamples=100)
