@@ -187,6 +187,21 @@ def test_a_model_is_not_judged_on_films_it_learned(
         fx.evaluate(fx.load(bundle.folder), fx.open_dataset("fracatlas", root=tiny_release))
 
 
+def test_numbers_of_its_own_training_films_say_so(
+    bundle: Bundle, tiny_release: Path, command: Command, tmp_path: Path
+) -> None:
+    allowed = command(
+        *("evaluate", bundle.folder, "--root", tiny_release, "--allow-training-films"),
+        *("--resamples", "100", "--out", tmp_path / "page"),
+    )
+    assert allowed.code == 0, allowed.err
+    assert "these numbers measure memory, not skill" in " ".join(
+        (allowed.out + allowed.err).split()
+    )
+    page = (tmp_path / "page" / "evaluation.html").read_text(encoding="utf-8")
+    assert "measure memory, not skill" in page
+
+
 def test_a_model_is_judged_on_films_it_never_saw_and_its_table_says_the_same(
     bundle: Bundle, command: Command, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def evaluate(
         )
     from fracturax.api import load
     from fracturax.datasets import open_dataset
+    from fracturax.pipelines.evaluate import MEMORY_NOTE
     from fracturax.pipelines.evaluate import evaluate as judge
 
     judgement = judge(
@@ -145,9 +146,8 @@ def evaluate(
         from fracturax.pipelines.table_columns import UnitTable
         from fracturax.pipelines.table_evaluation import evaluate_units
 
-        report = evaluate_units(
-            UnitTable(judgement.table, {}), options, source=f"{subject} on {dataset}"
-        )
+        units = UnitTable(judgement.table, {}, (MEMORY_NOTE,) if allow_training_films else ())
+        report = evaluate_units(units, options, source=f"{subject} on {dataset}")
         boxes = BoxReport.of(judgement)
         _write(report, out, boxes, bundle=subject, passport=passport, recipe=recipe)
     _print(judgement.evaluation, as_json=as_json)

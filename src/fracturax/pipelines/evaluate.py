@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +26,10 @@ from fracturax.evaluation import (
 )
 from fracturax.models.boxes import Boxes
 from fracturax.models.runtime import XrayPredictor, box_probabilities
+
+MEMORY_NOTE = (
+    "Films of the model's own training were allowed: these numbers measure memory, not skill."
+)
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -95,7 +99,13 @@ def evaluate(
         return max(shown, key=lambda one: -1.0 if one.probability is None else one.probability)
 
     answers = map_films(answer, cases, words="reading films", progress=progress)
-    return judge(cases, answers, model=model.identity.name, resamples=resamples)
+    judgement = judge(cases, answers, model=model.identity.name, resamples=resamples)
+    if not allow_training_films:
+        return judgement
+    evaluation = judgement.evaluation
+    return replace(
+        judgement, evaluation=replace(evaluation, notes=(*evaluation.notes, MEMORY_NOTE))
+    )
 
 
 def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:

@@ -63,7 +63,9 @@ def draw_confusion(
                 column + 0.5, row + 0.64, f"{share[row, column]:.1%}", ha="center", va="center",
                 color=color,
             )  # fmt: skip
-        axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
+        # Names of two words would touch their neighbours where there are many.
+        shown = [name.replace(" ", "\n") if len(columns) > 2 else name for name in columns]
+        axes.set_xticks(np.arange(len(columns)) + 0.5, shown)
         rows = [f"{name}\n(n = {n:,.0f})" for name, n in zip(names, totals[:, 0], strict=True)]
         axes.set_yticks(np.arange(len(names)) + 0.5, rows)
         axes.invert_yaxis()
