@@ -1,8 +1,9 @@
 """Leftover shortcuts: does a network know how a film was acquired, and does its score follow that?
 
 Both are asked of films the network never saw. What an acquisition group shows differs too (one
-machine makes films of hands, another of hips), so the score is compared within label and region,
-and beside what the features tell stands what region, view and hardware alone would tell.
+machine makes films of hands, another lateral films), so the score is compared among films of one
+label, region and view, with hardware or without, and beside what the features tell stands what
+region, view and hardware alone would tell.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from fracturax.core.case import Case
 from fracturax.datasets.acquisition import OTHER
 from fracturax.evaluation import auroc, group_bootstrap_weighted
-from fracturax.pipelines.out_of_fold import OutOfFold, fit_answers
+from fracturax.pipelines.out_of_fold import OutOfFold
 
 _FEWEST = 30
 _RESAMPLES = 500
@@ -49,7 +50,8 @@ class Leftover:
         fractured_share_elsewhere: The same of all other films.
         from_features: The group told from the network's pooled features.
         from_anatomy: The group told from region, view and hardware alone.
-        from_score: The group told from the fracture score, within label and region.
+        from_score: The group told from the fracture score, among films of the same label, region,
+            view and hardware.
     """
 
     group: str
@@ -61,12 +63,15 @@ class Leftover:
     from_score: Area
 
 
-def leftover_shortcuts(films: OutOfFold, acquisitions: Sequence[str]) -> tuple[Leftover, ...]:
+def leftover_shortcuts(
+    films: OutOfFold, acquisitions: Sequence[str], probabilities: Values
+) -> tuple[Leftover, ...]:
     """Measure what every larger acquisition group leaves in the networks of a cross-validation.
 
     Args:
         films: Answers about films that their network never saw.
         acquisitions: The acquisition group of each.
+        probabilities: The probability of a fracture that came of each answer, shape `(n,)`.
 
     Returns:
         One entry a group of at least thirty films, the largest first.
@@ -74,14 +79,8 @@ def leftover_shortcuts(films: OutOfFold, acquisitions: Sequence[str]) -> tuple[L
     groups = np.array(acquisitions)
     keys = np.array([case.patient_key for case in films.cases])
     label = films.reference.astype(bool)
-    calibration = fit_answers(films).calibration
-    score = _ranks_within(
-        films.fold, np.array([calibration.probability(one.values) for one in films.answers])
-    )
     features = np.stack([one.embedding for one in films.answers]).astype(np.float64)
     anatomy = _one_hot([_anatomy(case) for case in films.cases])
-    regions = [str(case.reference.regions) for case in films.cases]
-    strata = _numbered([f"{own} {region}" for own, region in zip(label, regions, strict=True)])
     found = []
     for group, count in Counter(acquisitions).most_common():
         inside = groups == group
@@ -97,10 +96,30 @@ def leftover_shortcuts(films: OutOfFold, acquisitions: Sequence[str]) -> tuple[L
                 fractured_share_elsewhere=float(label[~inside].mean()),
                 from_features=_area(keys, _area_of(inside, by_features)),
                 from_anatomy=_area(keys, _area_of(inside, by_anatomy)),
-                from_score=_area(keys, _area_within(inside, score, strata)),
+                from_score=told_by_score(inside, probabilities, films.fold, films.cases),
             )
         )
     return tuple(found)
+
+
+def told_by_score(
+    inside: Flags, scores: Values, folds: npt.NDArray[np.int64], cases: Sequence[Case]
+) -> Area:
+    """Tell films of a group by their score, among films of one label, region, view and hardware.
+
+    Args:
+        inside: Which films are of the group, shape `(n,)`.
+        scores: Out-of-fold scores, shape `(n,)`; only their order within a fold counts.
+        folds: The fold of each, shape `(n,)`.
+        cases: The films.
+
+    Returns:
+        The share of pairs (one film of the group, one other, alike in all that is known) in which
+        the film of the group has the higher score; 0.5 where the score knows nothing of the group.
+    """
+    keys = np.array([case.patient_key for case in cases])
+    strata = _numbered([f"{case.reference.fracture} {_anatomy(case)}" for case in cases])
+    return _area(keys, _area_within(inside, _ranks_within(folds, scores), strata))
 
 
 def _anatomy(case: Case) -> tuple[str, ...]:

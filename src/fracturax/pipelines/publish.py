@@ -97,7 +97,11 @@ def publish(
     )
     if precision == "fp32":
         (bundle / "model.int8.onnx").unlink()
-    leftover = leftover_shortcuts(films[precision], [film.acquisition for film in run.data.films])
+    leftover = leftover_shortcuts(
+        films[precision],
+        [film.acquisition for film in run.data.films],
+        judged[precision].table.probability,
+    )
     document = _write_results(run, results, judged, precision, leftover)
     write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
