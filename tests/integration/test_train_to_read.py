@@ -26,8 +26,10 @@ Command = Callable[..., Any]
 
 def test_a_training_leaves_the_evidence_beside_the_bundle(run_folder: Path) -> None:
     results = {path.name for path in (run_folder / "results").iterdir()}
-    files = {"out_of_fold.csv", "evaluation.json", "split.json", "dropped.json", "curves.png"}
-    assert results == files
+    assert results == {
+        *("out_of_fold.csv", "out_of_fold_boxes.csv", "evaluation.json", "split.json"),
+        *("dropped.json", "curves.png", "page"),
+    }
     table = PredictionTable.from_csv(run_folder / "results" / "out_of_fold.csv")
     split = json.loads((run_folder / "results" / "split.json").read_text())
     assert len(table) == len(split["fold_of"]) == 80
@@ -43,6 +45,47 @@ def test_the_card_says_the_numbers_of_the_evaluation(run_folder: Path, bundle: B
     assert shown in bundle.card
     assert "CC BY 4.0" in bundle.card
     assert "Research use only" in bundle.card
+
+
+def test_the_page_of_a_training_holds_its_boxes_and_subgroups(
+    run_folder: Path, bundle: Bundle, command: Command, tmp_path: Path
+) -> None:
+    results = run_folder / "results"
+    page = (results / "page" / "evaluation.html").read_text(encoding="utf-8")
+    assert 'id="froc"' in page
+    assert "AUROC by region" in page
+    assert "| region: hand |" in bundle.card
+    assert "area below the AFROC curve" in bundle.card
+    again = command(
+        *("evaluate", results / "out_of_fold.csv", "--boxes", results / "out_of_fold_boxes.csv"),
+        *("--by", "region", "--by", "view", "--by", "hardware", "--json"),
+    )
+    assert again.code == 0, again.err
+    said = json.loads(again.out)
+    kept = json.loads((results / "evaluation.json").read_text(encoding="utf-8"))
+    assert said["localization"] == kept["report"]["localization"]
+    assert said["subgroups"] == kept["report"]["subgroups"]
+    # Sides are rounded to hundredths of a pixel where they are written, not where they were judged.
+    judged = {row["metric"]: row for row in kept["evaluation"]["fp32"]["rows"]}
+    (found,) = [row for row in said["localization"]["rows"] if row["metric"] == "map50_fractured"]
+    if kept["precision"] == "fp32":
+        assert found["value"] == pytest.approx(judged["map50_fractured"]["value"], abs=0.02)
+
+
+def test_the_shipped_network_is_not_more_suspicious_of_healthy_films_than_those_of_the_folds(
+    bundle: Bundle, tiny_release: Path
+) -> None:
+    facts = dict(bundle.manifest.training)
+    model = fx.load(bundle.folder)
+    cases = [case for case in fx.open_dataset("fracatlas", root=tiny_release)
+             if not case.reference.fracture]  # fmt: skip
+    points = bundle.manifest.operating_points
+    probabilities = [
+        bundle.manifest.calibration.probability(model.infer(case.open().radiographs[0]).values)
+        for case in cases
+    ]
+    share = np.mean([one >= points.high_sensitivity - 1e-9 for one in probabilities])
+    assert share <= float(facts["suspicious_healthy"]) + 2 / len(cases)
 
 
 def test_a_bundle_knows_what_it_was_made_of(bundle: Bundle) -> None:

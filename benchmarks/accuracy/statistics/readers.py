@@ -1,6 +1,6 @@
 """Size, coverage and power of the reader-study tests, by Roe and Metz's simulation.
 
-    python benchmarks/accuracy/statistics/readers.py --out readers.json [--replicates 5000]
+    python benchmarks/accuracy/statistics/readers.py [--out FOLDER] [--replicates 5000]
         [--cells SUBSTRING] [--seed 0]
 
 Ratings are sums of independent normal effects of reader, case, reader by case and the rest, each
@@ -242,7 +242,7 @@ def as_table(rows: list[dict[str, object]]) -> str:
 def main() -> None:
     """Simulate, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder")
     parser.add_argument("--replicates", type=int, default=5000)
     parser.add_argument("--cells", default="", help="only cells whose name holds this")
     parser.add_argument("--seed", type=int, default=0)
@@ -254,8 +254,12 @@ def main() -> None:
             rows.append(run(cell, options.replicates, options.seed))
             print(f"{cell.name}: {time.perf_counter() - start:.1f} s", flush=True)
     document = {"replicates": options.replicates, "seed": options.seed, "rows": rows}
-    options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    print(as_table(rows))
+    text = as_table(rows)
+    (options.out / "readers.json").write_text(
+        json.dumps(document, indent=1) + "\n", encoding="utf-8"
+    )
+    (options.out / "readers.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,6 @@ from fracturax.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from fracturax.evaluation import Evaluation
-    from fracturax.pipelines.evaluation_page import BoxReport
     from fracturax.pipelines.table_report import TableReport
 
 
@@ -49,6 +49,9 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", help="A split the release defines.")] = "all",
     table: Annotated[
         Path | None, typer.Option("--table", help="Write the table of predictions here (CSV).")
+    ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option("--boxes", help="The boxes beside a table of predictions (CSV).")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write page, figures and tables to this folder.")
@@ -112,20 +115,20 @@ def evaluate(
     if subject.endswith(".csv"):
         from fracturax.pipelines.table_evaluation import evaluate_predictions
 
-        report = evaluate_predictions(Path(subject), options)
+        report = evaluate_predictions(Path(subject), options, boxes=boxes)
         if out is not None:
-            _write(report, out, None, bundle=bundle, passport=passport, recipe=recipe)
+            _write(report, out, bundle=bundle, passport=passport, recipe=recipe)
         _print(report, as_json=as_json)
         return
     if root is None:
         raise ConfigError(
             "a model is evaluated on a data set", got="no --root", cure="give its folder"
         )
-    if options.by or options.unit != "image":
+    if boxes is not None:
         raise ConfigError(
-            "subgroups and units are for a table of predictions",
+            "a table of boxes goes with a table of predictions",
             got=f"the model {subject}",
-            cure="write its table with --table, add the columns, and evaluate the table",
+            cure="a model brings its own boxes; --out writes them",
         )
     from fracturax.api import load
     from fracturax.datasets import open_dataset
@@ -140,16 +143,23 @@ def evaluate(
         progress=progress,
     )
     if table is not None:
-        judgement.table.write_csv(table)
+        judgement.table.write_csv(table, judgement.columns)
     if out is not None:
-        from fracturax.pipelines.evaluation_page import BoxReport
-        from fracturax.pipelines.table_columns import UnitTable
+        from fracturax.evaluation.localization import write_boxes
+        from fracturax.pipelines.box_report import BoxReport
+        from fracturax.pipelines.table_columns import join_units
         from fracturax.pipelines.table_evaluation import evaluate_units
 
-        units = UnitTable(judgement.table, {}, (MEMORY_NOTE,) if allow_training_films else ())
-        report = evaluate_units(units, options, source=f"{subject} on {dataset}")
-        boxes = BoxReport.of(judgement)
-        _write(report, out, boxes, bundle=subject, passport=passport, recipe=recipe)
+        units = join_units(
+            judgement.table, judgement.columns, by=options.by, unit=options.unit, rule=options.rule
+        )
+        if allow_training_films:
+            units = replace(units, notes=(MEMORY_NOTE, *units.notes))
+        found = BoxReport.of(judgement.table, judgement.assessed, resamples=resamples, seed=seed)
+        report = evaluate_units(units, options, source=f"{subject} on {dataset}", boxes=found)
+        _write(report, out, bundle=subject, passport=passport, recipe=recipe)
+        judgement.table.write_csv(out / "predictions.csv", judgement.columns)
+        write_boxes(judgement.assessed, out / "boxes.csv")
     _print(judgement.evaluation, as_json=as_json)
 
 
@@ -163,7 +173,6 @@ def _print(result: Evaluation | TableReport, *, as_json: bool) -> None:
 def _write(
     report: TableReport,
     out: Path,
-    boxes: BoxReport | None,
     *,
     bundle: str | None,
     passport: Path | None,
@@ -173,5 +182,5 @@ def _write(
     from fracturax.pipelines.evaluation_page import write_evaluation
 
     artefacts = Artefacts.read(report, bundle=bundle, passport=passport, recipe=recipe)
-    paths = (*write_evaluation(report, out, boxes=boxes), *write_checklists(artefacts, out))
+    paths = (*write_evaluation(report, out), *write_checklists(artefacts, out))
     words.print(f"{paths[0]} and {len(paths) - 1} more files", markup=False, soft_wrap=True)

@@ -154,10 +154,18 @@ class PredictionTable:
 
         return pd.DataFrame({name: getattr(self, name) for name in COLUMNS})
 
-    def write_csv(self, path: Path) -> None:
-        """Write the table so that `from_csv` gives the very same numbers back."""
+    def write_csv(
+        self, path: Path, columns: Mapping[str, npt.NDArray[np.str_]] | None = None
+    ) -> None:
+        """Write the table so that `from_csv` gives the very same numbers back.
+
+        Args:
+            path: Where to.
+            columns: Further columns by name, shape `(n,)` each: what subgroups are made of.
+        """
+        frame = self.as_frame().assign(**(columns or {}))
         # 17 significant digits tell any two doubles apart.
-        self.as_frame().to_csv(path, index=False, float_format="%.17g", encoding="utf-8")
+        frame.to_csv(path, index=False, float_format="%.17g", encoding="utf-8")
 
     def take(self, rows: npt.ArrayLike) -> PredictionTable:
         """Return the table of some rows, given by index or as a mask of shape `(n,)`."""

@@ -30,6 +30,16 @@ _WORDS = {
     "froc_sensitivity@1": "fractures found at 1 false box a film, all films",
     "froc_sensitivity@2": "fractures found at 2 false boxes a film, all films",
 }
+_FURTHER = {
+    "auprc": "AUPRC (average precision)",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "expected_to_observed": "expected to observed fractures",
+    "afroc_area": "area below the AFROC curve",
+    "wafroc_area": "area below the wAFROC curve",
+}
+"""Numbers of the evaluation page, which has more; a table too small for one leaves it out."""
+_IN_SUBGROUPS = ("auroc", "sensitivity", "specificity")
 
 
 def write_card(
@@ -54,10 +64,14 @@ def write_card(
         autoescape=False,
     )
     environment.filters["area"] = _area
+    environment.filters["interval"] = _interval
     text = environment.get_template("card.md.j2").render(
         manifest=manifest,
         facts=results["facts"],
+        moved=dict(manifest.training),
         numbers=[(words, rows[metric]) for metric, words in _WORDS.items()],
+        further=_further(results["report"]),
+        subgroups=_subgroups(results["report"]),
         dataset=DATASETS[results["facts"]["data"]],
         network=NETWORKS[manifest.network],
         notice=RESEARCH_USE_NOTICE,
@@ -71,6 +85,38 @@ def write_card(
 
 def _area(area: Mapping[str, float]) -> str:
     return f"{area['auroc']:.2f} ({area['low']:.2f} to {area['high']:.2f})"
+
+
+def _interval(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "too few"
+    if row["low"] is None:
+        return f"{row['value']:.2f}"
+    return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def _further(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    parts = [
+        report["discrimination"],
+        report["calibration"],
+        report["localization"] or {"rows": ()},
+    ]
+    rows = {row["metric"]: row for part in parts for row in part["rows"]}
+    return [(words, rows[metric]) for metric, words in _FURTHER.items() if metric in rows]
+
+
+def _subgroups(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one line a subgroup: its column, its name, its films, its numbers."""
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for analysis in report["subgroups"]:
+        metric = analysis["metric"].partition("@")[0]
+        for one in analysis["subgroups"]:
+            key = (analysis["column"], one["name"])
+            line = lines.setdefault(key, dict.fromkeys(_IN_SUBGROUPS))
+            line[metric] = one["row"]
+            if metric == "auroc":
+                line |= {"column": key[0], "name": key[1], "films": one["n"]}
+    return [line for line in lines.values() if "films" in line]
 
 
 def _by_reason(dropped: Sequence[DroppedCase]) -> dict[str, list[str]]:

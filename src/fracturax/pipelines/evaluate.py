@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -31,6 +31,9 @@ MEMORY_NOTE = (
     "Films of the model's own training were allowed: these numbers measure memory, not skill."
 )
 
+MIXED = "several"
+"""What stands in a column where a film, or the films of a unit, are of several kinds."""
+
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
@@ -54,11 +57,26 @@ class CaseAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """Predictions of many cases, and what they are worth."""
+    """Predictions of many cases, and what they are worth.
+
+    Args:
+        table: The predictions.
+        columns: What else is known of each row, shape `(n,)` each, by name: `region`, `view`,
+            `hardware`; what the data set says of no case is left out.
+        detections: The boxes of each row.
+        evaluation: The numbers.
+    """
 
     table: PredictionTable
+    columns: Mapping[str, npt.NDArray[np.str_]]
     detections: tuple[ImageDetections, ...]
     evaluation: Evaluation
+
+    @property
+    def assessed(self) -> tuple[ImageDetections, ...]:
+        """The boxes of the rows that were assessed."""
+        rows = np.flatnonzero(self.table.is_assessed).tolist()
+        return tuple(self.detections[row] for row in rows)
 
 
 def evaluate(
@@ -154,7 +172,23 @@ def judge(
     # Where nobody marked a fracture there is nothing to say of boxes.
     is_marked = any(case.reference.boxes for case in cases)
     evaluation = evaluate_table(table, detections if is_marked else None, resamples=resamples)
-    return Judgement(table, tuple(detections), evaluation)
+    return Judgement(table, known_columns(cases), tuple(detections), evaluation)
+
+
+def known_columns(cases: Sequence[Case]) -> dict[str, npt.NDArray[np.str_]]:
+    """Return what subgroups can be made of: columns of one text a case, empty where unknown."""
+    references = [case.reference for case in cases]
+    hardware = {True: "yes", False: "no", None: ""}
+    columns = {
+        "region": [_one_of(one.regions) for one in references],
+        "view": [_one_of(one.views) for one in references],
+        "hardware": [hardware[one.hardware] for one in references],
+    }
+    return {name: np.array(values) for name, values in columns.items() if any(values)}
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else MIXED if words else ""
 
 
 def refuse_training_film(model: XrayPredictor, case: Case, film: Radiograph) -> None:

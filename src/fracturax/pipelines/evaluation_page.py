@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,8 @@ import numpy as np
 from fracturax.core.errors import ConfigError
 from fracturax.core.prediction import STATUSES
 from fracturax.evaluation.bands import BandedCurve
-from fracturax.evaluation.localization import FrocCurve, froc
 from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis
-from fracturax.pipelines.evaluate import Judgement
 from fracturax.pipelines.table_report import Point, TableReport
 from fracturax.reporting.evaluation_page import EvaluationDocument, PageFigure, evaluation_page
 from fracturax.reporting.figures import (
@@ -41,42 +39,19 @@ from fracturax.reporting.number_table import (
     tables_markdown,
 )
 
-_OF_BOXES = ("map", "froc")
 _NO_BOXES = (
     "localization (FROC, AFROC, mAP)",
-    "there are no boxes; evaluate a bundle on a data set whose fractures are marked",
+    "there are no boxes; give a table of them (--boxes), or evaluate a bundle on a data set whose "
+    "fractures are marked",
 )
 _GIVEN = "answer: "
 
 
-@dataclass(frozen=True, eq=False)
-class BoxReport:
-    """What the boxes are worth.
-
-    Args:
-        numbers: Average precision and FROC sensitivities.
-        froc: The FROC curve.
-    """
-
-    numbers: Evaluation
-    froc: FrocCurve
-
-    @classmethod
-    def of(cls, judgement: Judgement) -> BoxReport | None:
-        """Take it from what a model answered; None where nobody marked a fracture."""
-        rows = [row for row in judgement.evaluation.rows if row.metric.startswith(_OF_BOXES)]
-        marked = [image for image in judgement.detections if image.reference is not None]
-        return cls(Evaluation(tuple(rows)), froc(marked)) if rows else None
-
-
-def write_evaluation(
-    report: TableReport, out: Path, *, boxes: BoxReport | None = None
-) -> tuple[Path, ...]:
+def write_evaluation(report: TableReport, out: Path) -> tuple[Path, ...]:
     """Write the page, each figure as SVG and PNG, and the numbers as CSV, LaTeX and Markdown.
 
     Args:
         report: What was computed.
-        boxes: What the boxes are worth, where there are any.
         out: Folder; it is made where it is missing, and files of these names are replaced.
 
     Returns:
@@ -85,7 +60,7 @@ def write_evaluation(
     Raises:
         ConfigError: If the folder cannot be written to.
     """
-    document = evaluation_document(report, boxes=boxes)
+    document = evaluation_document(report)
     tables = (*document.points, *document.tables)
     files = {
         "evaluation.html": evaluation_page(document),
@@ -113,9 +88,7 @@ def write_evaluation(
     return tuple(paths)
 
 
-def evaluation_document(
-    report: TableReport, *, boxes: BoxReport | None = None
-) -> EvaluationDocument:
+def evaluation_document(report: TableReport) -> EvaluationDocument:
     """Return what the page of an evaluation says."""
     counts = report.counts
     auroc = report.discrimination["auroc"]
@@ -132,12 +105,12 @@ def evaluation_document(
         lead=lead,
         highlights=_highlights(report),
         facts=_facts(report),
-        figures=tuple(_figures(report, boxes)),
+        figures=tuple(_figures(report)),
         points=tuple(
             NumberTable(_shown(one), _numbers(one.numbers), _where(one.where, one.thresholds))
             for one in report.points
         ),
-        tables=tuple(_tables(report, boxes)),
+        tables=tuple(_tables(report)),
         not_computed=(
             *((one.what, one.why) for one in report.not_computed),
             *(
@@ -145,7 +118,7 @@ def evaluation_document(
                 for point in report.points
                 for note in point.numbers.notes
             ),
-            *(() if boxes is not None else (_NO_BOXES,)),
+            *(() if report.boxes is not None else (_NO_BOXES,)),
         ),
         notes=report.notes,
         software=report.software,
@@ -186,15 +159,15 @@ def _facts(report: TableReport) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _tables(report: TableReport, boxes: BoxReport | None) -> list[NumberTable]:
+def _tables(report: TableReport) -> list[NumberTable]:
     tables = [
         NumberTable("Who was evaluated", _numbers(report.counts)),
         NumberTable("Telling fractured from healthy", _numbers(report.discrimination)),
     ]
     if report.calibration.rows:
         tables.append(NumberTable("Calibration", _numbers(report.calibration)))
-    if boxes is not None:
-        tables.append(NumberTable("Finding the fracture", _numbers(boxes.numbers)))
+    if report.boxes is not None:
+        tables.append(NumberTable("Finding the fracture", _numbers(report.boxes.numbers)))
     for analysis in report.subgroups:
         metric = metric_words(analysis.overall.metric)
         rows = [
@@ -210,7 +183,7 @@ def _tables(report: TableReport, boxes: BoxReport | None) -> list[NumberTable]:
     return tables
 
 
-def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
+def _figures(report: TableReport) -> list[PageFigure]:
     name = report.models[0] if report.models else "model"
     figures = [
         PageFigure(
@@ -248,8 +221,9 @@ def _figures(report: TableReport, boxes: BoxReport | None) -> list[PageFigure]:
     )
     if any(point.name.startswith(_GIVEN) for point in report.points):
         figures.append(_confusion(report))
-    if boxes is not None:
-        curve = Curve(name, boxes.froc.false_positives, boxes.froc.sensitivity)
+    if report.boxes is not None:
+        found = report.boxes.froc
+        curve = Curve(name, found.false_positives, found.sensitivity)
         figures.append(
             PageFigure(
                 "froc",

@@ -103,7 +103,7 @@ def fit_answers(films: OutOfFold) -> Fitted:
     calibration = Calibration(names, image.coefficients, image.intercept)
     probability = image.apply(values)
     box_calibration = _fit_boxes(films)
-    strongest = np.array([_strongest_box(one, box_calibration) for one in films.answers])
+    strongest = np.array([strongest_box(one, box_calibration) for one in films.answers])
     normals = strongest[reference == 0]
     dotted, solid = np.quantile(normals, (1 - NORMALS_WITH_DOTTED, 1 - NORMALS_WITH_SOLID))
     return Fitted(
@@ -158,7 +158,8 @@ def _fit_boxes(films: OutOfFold) -> Calibration:
     return Calibration(names, fitted.coefficients, fitted.intercept)
 
 
-def _strongest_box(raw: RawAnswer, calibration: Calibration) -> float:
+def strongest_box(raw: RawAnswer, calibration: Calibration) -> float:
+    """Return the probability of the strongest candidate box; 0 where there is none."""
     return float(box_probabilities(raw, calibration).max(initial=0.0))
 
 

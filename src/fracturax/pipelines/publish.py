@@ -2,7 +2,7 @@
 
 Every out-of-fold number comes from the path that ships: the fold's own ONNX graph reads the
 original film. Calibration and thresholds of a fold are fitted on the other folds; those of the
-bundle on all of them.
+bundle on all of them, and moved to the level of the network that ships (`alignment`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmRegister
 from fracturax.datasets.splits import DroppedCase
-from fracturax.evaluation import delong_test
+from fracturax.evaluation import PredictionTable, delong_test
 from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
-from fracturax.models.runtime import WINDOW_OUTPUTS, XrayPredictor
+from fracturax.models.runtime import WINDOW_OUTPUTS, RawAnswer, XrayPredictor
 from fracturax.models.scope import fit_scope
+from fracturax.pipelines.alignment import align
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
 from fracturax.pipelines.leftover import Leftover, leftover_shortcuts
@@ -41,6 +42,7 @@ from fracturax.pipelines.out_of_fold import (
     read_out_of_fold,
 )
 from fracturax.pipelines.prepare import only_film
+from fracturax.pipelines.statement import state
 from fracturax.pipelines.train import TrainingRun, train
 from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
@@ -97,6 +99,9 @@ def publish(
     )
     if precision == "fp32":
         (bundle / "model.int8.onnx").unlink()
+    manifest = align_final(
+        final, manifest, run.data.cases, judged[precision].table, progress=progress
+    )
     leftover = leftover_shortcuts(
         films[precision],
         [film.acquisition for film in run.data.films],
@@ -141,6 +146,35 @@ def train_bundle(
         version=version,
         progress=progress,
     )
+
+
+def align_final(
+    final: Bundle,
+    manifest: Manifest,
+    cases: Sequence[Case],
+    held_out: PredictionTable,
+    *,
+    progress: Progress = silent,
+) -> Manifest:
+    """Move a calibration of fold networks to the network that ships; see `alignment`.
+
+    Args:
+        final: The bundle of the network that ships.
+        manifest: Its manifest, calibrated by the fold networks.
+        cases: The films it was trained on.
+        held_out: The same films as the fold networks answered about them.
+        progress: Where to tell how far the work is.
+    """
+    reader = XrayPredictor(final, precision=manifest.default_precision, threads=1)
+
+    def infer(case: Case) -> RawAnswer:
+        return reader.infer(only_film(case))
+
+    healthy = [case for case in cases if not case.reference.fracture]
+    answers = map_films(infer, healthy, words="aligning", progress=progress)
+    is_healthy = held_out.reference == 0
+    suspicious = float((held_out.status[is_healthy] != "no_fracture").mean())
+    return align(manifest, answers, suspicious=suspicious).into(manifest)
 
 
 def choose_precision(judged: Mapping[str, Judgement]) -> str:
@@ -265,7 +299,6 @@ def _write_results(
     leftover: Sequence[Leftover],
 ) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    judged[precision].table.write_csv(folder / "out_of_fold.csv")
     run.data.split.write(folder / "split.json")
     _write_json(folder / "dropped.json", [dataclasses.asdict(one) for one in run.data.dropped])
     document: dict[str, Any] = {
@@ -278,9 +311,9 @@ def _write_results(
     }
     # Where the pretrained weights lay on one machine is nobody's business.
     document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name
-    _write_json(folder / "evaluation.json", document)
     shutil.copyfile(run.folder / "curves.png", folder / "curves.png")
-    return document
+    chosen = judged[precision]
+    return state(folder, document, chosen.table, chosen.columns, chosen.assessed)
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +14,9 @@ import numpy.typing as npt
 from fracturax.core.errors import DataError, UnknownNameError
 from fracturax.evaluation.aggregate import Rule, aggregate
 from fracturax.evaluation.table import COLUMNS, PredictionTable
+from fracturax.pipelines.evaluate import MIXED
 
 UnitName = Literal["image", "study", "patient"]
-MIXED = "several"
-"""What a unit is called whose images differ in a column."""
 _MOST_VALUES = 12
 _UNITS: dict[str, Literal["case", "patient_key"]] = {"study": "case", "patient": "patient_key"}
 
@@ -58,15 +57,41 @@ def read_units(
 
     images = PredictionTable.from_csv(path)
     columns: dict[str, npt.NDArray[np.str_]] = {}
-    notes: list[str] = []
     if by:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        for name in by:
-            if name not in frame.columns:
-                raise UnknownNameError("column", name, tuple(frame.columns))
-            values = np.array([value.strip() for value in frame[name]], dtype=np.str_)
-            columns[name], note = _binned(name, values)
-            notes += [note] if note else []
+        columns = {str(name): frame[name].to_numpy(dtype=np.str_) for name in frame.columns}
+    return join_units(images, columns, by=by, unit=unit, rule=rule)
+
+
+def join_units(
+    images: PredictionTable,
+    known: Mapping[str, npt.NDArray[np.str_]],
+    *,
+    by: Sequence[str] = (),
+    unit: UnitName = "image",
+    rule: Rule = "max",
+) -> UnitTable:
+    """Join images as `read_units` does, with further columns at hand.
+
+    Args:
+        images: The predictions.
+        known: Further columns, shape `(n,)`, by name.
+        by: Those of them to keep.
+        unit: What a row shall be.
+        rule: How the images of a study or patient are joined.
+
+    Raises:
+        DataError: If the images cannot be joined.
+        UnknownNameError: If there is no column of that name.
+    """
+    columns: dict[str, npt.NDArray[np.str_]] = {}
+    notes: list[str] = []
+    for name in by:
+        if name not in known:
+            raise UnknownNameError("column", name, tuple(known))
+        values = np.array([value.strip() for value in known[name].tolist()], dtype=np.str_)
+        columns[name], note = _binned(name, values)
+        notes += [note] if note else []
     if unit == "image":
         return UnitTable(images, columns, tuple(notes))
     if unit not in _UNITS:

@@ -18,6 +18,7 @@ from fracturax.evaluation.binary import clustered_binary_evaluation
 from fracturax.evaluation.classification import auroc_interval, sensitivity, specificity
 from fracturax.evaluation.confusion import ConfusionTable
 from fracturax.evaluation.decision_curve import DecisionCurve, decision_curve
+from fracturax.evaluation.localization import read_boxes
 from fracturax.evaluation.operating_points import (
     AtSensitivity,
     AtSpecificity,
@@ -32,6 +33,7 @@ from fracturax.evaluation.reliability import ReliabilityCurve, reliability_curve
 from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.subgroups import SubgroupAnalysis, by_subgroup
 from fracturax.evaluation.table import PredictionTable
+from fracturax.pipelines.box_report import BoxReport
 from fracturax.pipelines.calibration_numbers import calibration_numbers
 from fracturax.pipelines.table_columns import UnitTable, read_units
 from fracturax.pipelines.table_report import (
@@ -52,7 +54,9 @@ _PARTIAL = 0.9
 _PLURAL = {"image": "images", "study": "studies", "patient": "patients"}
 
 
-def evaluate_predictions(path: Path, options: TableOptions | None = None) -> TableReport:
+def evaluate_predictions(
+    path: Path, options: TableOptions | None = None, *, boxes: Path | None = None
+) -> TableReport:
     """Evaluate a table of predictions of one model.
 
     Rows that share a `patient_key` are taken as dependent everywhere. Thresholds are chosen on
@@ -61,19 +65,32 @@ def evaluate_predictions(path: Path, options: TableOptions | None = None) -> Tab
     Args:
         path: CSV file with the columns of `PredictionTable`, and any others.
         options: How.
+        boxes: CSV file of its boxes, as `evaluation.localization.read_boxes` takes it.
 
     Raises:
-        DataError: If the table is not valid, holds several models, or has one class only among
+        DataError: If a table is not valid, holds several models, or has one class only among
             what was assessed.
         UnknownNameError: If it has no column of `by`.
     """
     chosen = options or TableOptions()
     units = read_units(path, by=chosen.by, unit=chosen.unit, rule=chosen.rule)
-    return evaluate_units(units, chosen, source=path.name, sha256=sha256_of_file(path))
+    found = None
+    if boxes is not None:
+        images = PredictionTable.from_csv(path)
+        found = BoxReport.of(
+            images, read_boxes(boxes, images), resamples=chosen.resamples, seed=chosen.seed
+        )
+    sha256 = sha256_of_file(path)
+    return evaluate_units(units, chosen, source=path.name, sha256=sha256, boxes=found)
 
 
 def evaluate_units(
-    units: UnitTable, options: TableOptions, *, source: str, sha256: str = ""
+    units: UnitTable,
+    options: TableOptions,
+    *,
+    source: str,
+    sha256: str = "",
+    boxes: BoxReport | None = None,
 ) -> TableReport:
     """Evaluate predictions that are at hand; as `evaluate_predictions`.
 
@@ -82,6 +99,7 @@ def evaluate_units(
         options: How.
         source: What they are from, in a few words.
         sha256: Hash of the file they are from.
+        boxes: What the boxes are worth, where there are any.
 
     Raises:
         DataError: As `evaluate_predictions`.
@@ -131,6 +149,7 @@ def evaluate_units(
             f"Bootstrap: {options.resamples} resamples of {work.patients} patients, "
             f"seed {options.seed}. Rows of one patient are dependent in every interval.",
         ),
+        boxes=boxes,
     )
 
 

@@ -16,6 +16,7 @@ from fracturax.evaluation.decision_curve import DecisionCurve
 from fracturax.evaluation.reliability import ReliabilityCurve
 from fracturax.evaluation.result import Evaluation
 from fracturax.evaluation.subgroups import SubgroupAnalysis
+from fracturax.pipelines.box_report import BoxReport
 from fracturax.pipelines.table_columns import UnitName, UnitTable
 
 BoolArray = npt.NDArray[np.bool_]
@@ -101,6 +102,7 @@ class TableReport:
         decision: Net benefit.
         not_computed: What is missing, and why.
         notes: What was done to the table.
+        boxes: What the boxes are worth; None where there are none.
     """
 
     source: str
@@ -121,6 +123,7 @@ class TableReport:
     decision: DecisionCurve | None
     not_computed: tuple[NotComputed, ...]
     notes: tuple[str, ...]
+    boxes: BoxReport | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -151,12 +154,14 @@ class TableReport:
                 for truth, row in zip(("healthy", "fractured"), self.answers.tolist(), strict=True)
             },
             "calibration": self.calibration.as_document(),
+            "localization": None if self.boxes is None else self.boxes.numbers.as_document(),
             "subgroups": [_subgroup_document(one) for one in self.subgroups],
             "curves": {
                 "roc": _arrays(self.roc),
                 "precision_recall": _arrays(self.precision_recall),
                 "reliability": None if self.reliability is None else _arrays(self.reliability),
                 "decision": None if self.decision is None else _arrays(self.decision),
+                "froc": None if self.boxes is None else _arrays(self.boxes.froc),
             },
             "not_computed": [asdict(one) for one in self.not_computed],
             "notes": list(self.notes),
@@ -168,6 +173,8 @@ class TableReport:
         parts += [f"{one.name} ({one.where})\n{one.numbers.as_text()}" for one in self.points]
         if self.calibration.rows:
             parts.append(self.calibration.as_text())
+        if self.boxes is not None:
+            parts.append(self.boxes.numbers.as_text())
         parts += [one.as_evaluation().as_text() for one in self.subgroups]
         parts += [f"Not computed: {one.what}: {one.why}" for one in self.not_computed]
         return "\n\n".join([*parts, *self.notes])

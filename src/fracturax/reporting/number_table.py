@@ -33,6 +33,8 @@ _WORDS = {
     "map50_fractured": "mAP50, fractured images",
     "map50_95_fractured": "mAP50-95, fractured images",
     "map50_all": "mAP50, all images",
+    "afroc_area": "Area below the AFROC curve",
+    "wafroc_area": "Area below the wAFROC curve",
 }
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

@@ -16,12 +16,11 @@ from typer.testing import CliRunner
 from fracturax.cli.app import app
 from fracturax.core.errors import DataError, UnknownNameError
 from fracturax.evaluation import ImageDetections
-from fracturax.evaluation.summary import evaluate_table
+from fracturax.evaluation.localization import write_boxes
 from fracturax.evaluation.table import PredictionTable
-from fracturax.pipelines.evaluate import Judgement
-from fracturax.pipelines.evaluation_page import BoxReport, evaluation_document, write_evaluation
-from fracturax.pipelines.table_columns import MIXED, UnitTable, read_units
-from fracturax.pipelines.table_evaluation import evaluate_predictions, evaluate_units
+from fracturax.pipelines.evaluation_page import evaluation_document, write_evaluation
+from fracturax.pipelines.table_columns import MIXED, read_units
+from fracturax.pipelines.table_evaluation import evaluate_predictions
 from fracturax.pipelines.table_report import TableOptions, TableReport
 from fracturax.reporting.evaluation_page import evaluation_page
 
@@ -207,7 +206,7 @@ def test_the_tables_say_what_the_report_says(report: TableReport, written: Path)
     assert f"| AUROC | {shown} |" in (written / "numbers.md").read_text(encoding="utf-8")
 
 
-def test_boxes_come_into_the_page_as_a_froc_curve() -> None:
+def test_a_table_of_boxes_comes_into_the_page_as_a_froc_curve(tmp_path: Path) -> None:
     frame = _frame(30)
     table = PredictionTable.from_frame(frame[frame.probability.notna()])
     box = np.array([[10.0, 10.0, 50.0, 50.0]])
@@ -218,14 +217,23 @@ def test_boxes_come_into_the_page_as_a_froc_curve() -> None:
             strict=True,
         )
     )  # fmt: skip
-    judgement = Judgement(table, detections, evaluate_table(table, detections, resamples=100))
-    boxes = BoxReport.of(judgement)
-    assert boxes is not None
-    report = evaluate_units(UnitTable(table, {}), TableOptions(resamples=100), source="xray")
-    page = evaluation_page(evaluation_document(report, boxes=boxes))
+    table.write_csv(tmp_path / "table.csv")
+    write_boxes(detections, tmp_path / "boxes.csv")
+    report = evaluate_predictions(
+        tmp_path / "table.csv", TableOptions(resamples=100), boxes=tmp_path / "boxes.csv"
+    )
+    assert report.boxes is not None
+    # Every fracture is marked exactly, and every healthy image has a false mark of its own score.
+    numbers = report.boxes.numbers
+    assert numbers["map50_95_fractured"].value == 1
+    assert numbers["wafroc_area"].value == pytest.approx(report.discrimination["auroc"].value)
+    assert numbers["wafroc_area"].value == numbers["afroc_area"].value
+    page = evaluation_page(evaluation_document(report))
     assert 'id="froc"' in page
     assert "mAP50, fractured images" in page
+    assert "Area below the wAFROC curve" in page
     assert "there are no boxes" not in page
+    assert report.as_document()["localization"] == numbers.as_document()
 
 
 def test_the_command_prints_full_precision(table_csv: Path, report: TableReport) -> None:

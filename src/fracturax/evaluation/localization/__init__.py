@@ -13,6 +13,7 @@ from fracturax.evaluation.localization.afroc import (
     afroc_area,
     free_response,
 )
+from fracturax.evaluation.localization.box_table import BOX_COLUMNS, read_boxes, write_boxes
 from fracturax.evaluation.localization.detections import (
     Criterion,
     Detections,
@@ -50,6 +51,7 @@ from fracturax.evaluation.localization.ribfrac import (
 )
 
 __all__ = [
+    "BOX_COLUMNS",
     "COCO_THRESHOLDS",
     "RIBFRAC_LEVELS",
     "AfrocCurve",
@@ -77,8 +79,10 @@ __all__ = [
     "match",
     "match_images",
     "mean_average_precision",
+    "read_boxes",
     "ribfrac_matches",
     "ribfrac_rows",
     "ribfrac_score",
     "sensitivity_at_false_positives",
+    "write_boxes",
 ]
