@@ -51,6 +51,8 @@ _ANSWERS = {
     "answer: fracture": ("fracture",),
 }
 _PARTIAL = 0.9
+_FEWEST_OF_A_CLASS, _FEWEST_PATIENTS = 10, 5
+"""What an AUROC of a subgroup has to stand on; of fewer its interval is all there is."""
 _PLURAL = {"image": "images", "study": "studies", "patient": "patients"}
 
 
@@ -331,6 +333,14 @@ class _Work:
         is_called = np.isin(table.status, _ANSWERS["answer: fracture or doubt"]).astype(np.float64)
 
         def area(rows: npt.NDArray[np.intp]) -> Row:
+            for truth, kind in ((1, "fractured"), (0, "healthy")):
+                own = rows[table.reference[rows] == truth]
+                patients = np.unique(self.groups[own]).size
+                if own.size < _FEWEST_OF_A_CLASS or patients < _FEWEST_PATIENTS:
+                    raise DataError(
+                        f"too small: {own.size} {kind} of {patients} patients, "
+                        f"{_FEWEST_OF_A_CLASS} of {_FEWEST_PATIENTS} are needed"
+                    )
             return auroc_interval(
                 table.reference[rows], table.probability[rows], groups=self.groups[rows]
             )

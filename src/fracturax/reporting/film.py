@@ -12,6 +12,7 @@ from fracturax.core.image import Image, Volume
 from fracturax.core.prediction import ImagePrediction
 from fracturax.core.report import Report
 
+_STRIP = 256
 UNANSWERED = "the model gave no answer about this image"
 
 
@@ -41,12 +42,12 @@ def display_pixels(image: Image) -> npt.NDArray[np.uint8]:
             (-500.0, 1300.0) if image.unit == "HU" else map(float, np.percentile(pixels, (1, 99)))
         )
         pixels = (pixels - low) / max(high - low, 1e-6)
-    # In place: a large film in floats is 30 MB, and several are shown at once.
-    scaled: npt.NDArray[np.float32] = np.nan_to_num(pixels)
-    np.clip(scaled, 0, 1, out=scaled)
-    np.multiply(scaled, 255, out=scaled)
-    np.rint(scaled, out=scaled)
-    return scaled.astype(np.uint8)
+    # Strip by strip: a large film in floats is 30 MB, and several are shown at once.
+    shown = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(pixels), _STRIP):
+        strip: npt.NDArray[np.float32] = np.nan_to_num(pixels[top : top + _STRIP])
+        shown[top : top + _STRIP] = np.rint(np.clip(strip, 0, 1, out=strip) * 255)
+    return shown
 
 
 def shrink(pixels: npt.NDArray[np.uint8], *, longest_px: int) -> npt.NDArray[np.uint8]:
