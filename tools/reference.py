@@ -209,8 +209,8 @@ def coverage_page() -> Iterator[str]:
     """Yield the simulations of intervals and tests, as their scripts wrote them."""
     yield "# Coverage of intervals, size of tests\n"
     yield "Simulated, with the truth known. A 95 % interval should hold it in 95 % of replicates; a"
-    yield "test at 0.05 of two equals should say so in 5 %. `benchmarks/README.md` names the scripts,"
-    yield "whose first lines say how the data are drawn.\n"
+    yield "test at 0.05 of two equals should say so in 5 %. `benchmarks/README.md` names the"
+    yield "scripts, whose first lines say how the data are drawn.\n"
     for title, name, words in (
         (
             "Models",
