@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fracturax.core.errors import DataError, MissingExtraError
 from fracturax.core.finding import Finding
 from fracturax.core.geometry import Box
+from fracturax.core.image import Image, Volume
 from fracturax.core.prediction import Status
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images
@@ -44,6 +45,9 @@ from fracturax.reporting.terms import (
 )
 from fracturax.reporting.wording import sentence
 
+if TYPE_CHECKING:
+    from fracturax.reporting.dicom.source import SourceImage
+
 Resource = dict[str, Any]
 
 FHIR_VERSION = "4.3.0"
@@ -56,7 +60,7 @@ _INTERPRETATIONS: dict[Status, tuple[str, str]] = {
 }
 
 
-def fhir_bundle(report: Report) -> Resource:
+def fhir_bundle(report: Report, sources: Sequence[SourceImage]) -> Resource:
     """Return the report as a FHIR transaction, checked by fhir.resources.
 
     A DiagnosticReport with one Observation of the study's answer and one of each finding, the
@@ -67,11 +71,12 @@ def fhir_bundle(report: Report) -> Resource:
 
     Args:
         report: What to tell.
+        sources: The DICOM objects of its images; without them patient, order and study stay
+            unnamed.
 
     Raises:
         MissingExtraError: If fhir.resources is not installed.
-        DataError: If the files are of several patients or studies, or a value cannot be said in
-            FHIR.
+        DataError: If a value cannot be said in FHIR.
 
     References:
         HL7 FHIR R4B (4.3.0).
@@ -82,7 +87,7 @@ def fhir_bundle(report: Report) -> Resource:
         raise MissingExtraError("dicom", verb="the form fhir") from error
     from pydantic import ValidationError
 
-    document = _Writer(report).bundle()
+    document = _Writer(report, sources).bundle()
     try:
         Bundle.model_validate(document)
     except ValidationError as error:
@@ -96,17 +101,18 @@ def fhir_bundle(report: Report) -> Resource:
     return document
 
 
-def fhir_text(report: Report) -> str:
+def make_fhir(report: Report, sources: Sequence[SourceImage]) -> bytes:
     """Return `fhir_bundle` as JSON text (UTF-8, indented, a newline at the end)."""
-    return json.dumps(fhir_bundle(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    bundle = fhir_bundle(report, sources)
+    return f"{json.dumps(bundle, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 class _Writer:
     """Writes the resources of one report, which refer to each other."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, sources: Sequence[SourceImage]) -> None:
         self.report = report
-        self.identity: StudyIdentity = identity_of(report)
+        self.identity: StudyIdentity = identity_of(sources)
         self._inputs = [image.file_sha256 or image.name for image in report.study.images]
 
     def bundle(self) -> Resource:
@@ -341,7 +347,7 @@ class _Writer:
         if image.acquisition.laterality is not None:
             side = _concept(SIDES[image.acquisition.laterality])
             components.append({"code": _concept(LATERALITY), "valueCodeableConcept": side})
-        components += self._place(finding.image)
+        components += self._place(finding.image, middle_plane(finding, image))
         components.append(_text(BOX, media_fragment(finding.box)))
         slices = finding.slices
         if slices is not None:
@@ -350,13 +356,14 @@ class _Writer:
         resource["component"] = components
         return resource
 
-    def _place(self, name: str) -> Iterator[Resource]:
+    def _place(self, name: str, plane: int = 0) -> Iterator[Resource]:
         """Say which image, by the UID of its object or the hash of its file; never by its name."""
-        stored = self.identity.of_image(name)
+        stored = self.identity.object_of(name, plane)
         if stored is not None:
-            yield _text(IMAGE, f"urn:oid:{stored.sop_instance_uid}")
-            if stored.frame is not None:
-                yield {"code": _concept(FRAME), "valueInteger": stored.frame}
+            uid, frame = stored
+            yield _text(IMAGE, f"urn:oid:{uid}")
+            if frame is not None:
+                yield {"code": _concept(FRAME), "valueInteger": frame}
             return
         image = next(one for one in self.report.study.images if one.name == name)
         if image.file_sha256:
@@ -451,6 +458,15 @@ def media_fragment(box: Box) -> str:
         box.row_max - box.row_min,
     )
     return "xywh=" + ",".join(f"{round(float(side), 4):.10g}" for side in sides)
+
+
+def middle_plane(finding: Finding, image: Image) -> int:
+    """Return the slice that stands for a finding of a volume; 0 of a film."""
+    if not isinstance(image, Volume):
+        return 0
+    count = image.pixels.shape[0]
+    start, stop = finding.slices or (count // 2, count // 2 + 1)
+    return min((start + stop - 1) // 2, count - 1)
 
 
 def _line(text: str) -> str:

@@ -11,7 +11,7 @@ from fracturax.core.errors import DataError, MissingExtraError
 from fracturax.core.finding import Finding
 from fracturax.core.prediction import Status
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
-from fracturax.reporting.fhir import media_fragment
+from fracturax.reporting.fhir import media_fragment, middle_plane
 from fracturax.reporting.identity import StudyIdentity, identity_of
 from fracturax.reporting.terms import (
     ANSWERS,
@@ -40,6 +40,8 @@ from fracturax.reporting.wording import percent, sentence
 if TYPE_CHECKING:
     from hl7apy.core import Message, Segment
 
+    from fracturax.reporting.dicom.source import SourceImage
+
 HL7_VERSION = "2.5.1"
 # Table 0085: R, results entered but not verified; X, cannot be obtained; O, no result at all.
 _UNVERIFIED, _NONE, _ORDER_DETAIL = "R", "X", "O"
@@ -48,7 +50,7 @@ _ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\
 _LONGEST_LINE = 1000
 
 
-def hl7_text(report: Report) -> str:
+def make_hl7(report: Report, sources: Sequence[SourceImage]) -> bytes:
     """Return the report as one ORU^R01 message, checked by hl7apy.
 
     PID names the patient, OBR the order, the first OBX the study (113014, *DICOM Study*), the next
@@ -58,13 +60,15 @@ def hl7_text(report: Report) -> str:
 
     Args:
         report: What to tell.
+        sources: The DICOM objects of its images; without them patient, order and study stay
+            unnamed.
 
     Returns:
         Segments that end with a carriage return. A transport (MLLP) wraps them.
 
     Raises:
         MissingExtraError: If hl7apy is not installed.
-        DataError: If the files are of several patients or studies, or a value cannot be said.
+        DataError: If a value cannot be said.
 
     References:
         HL7 v2.5.1, chapters 2, 3 and 7; IHE Radiology, Results Distribution [RAD-128].
@@ -75,7 +79,7 @@ def hl7_text(report: Report) -> str:
         from hl7apy.exceptions import HL7apyException
     except ModuleNotFoundError as error:
         raise MissingExtraError("dicom", verb="the form hl7") from error
-    identity = identity_of(report)
+    identity = identity_of(sources)
     try:
         message = Message("ORU_R01", version=HL7_VERSION, validation_level=VALIDATION_LEVEL.STRICT)
         _fill(message, report, identity)
@@ -88,7 +92,7 @@ def hl7_text(report: Report) -> str:
             got=type(error).__name__,
             cure="please report it, without patient data; the other forms can be written",
         ) from None
-    return text if text.endswith("\r") else f"{text}\r"
+    return f"{text.rstrip(chr(13))}\r".encode()
 
 
 def _fill(message: Message, report: Report, identity: StudyIdentity) -> None:
@@ -223,11 +227,12 @@ def _finding(report: Report, identity: StudyIdentity, finding: Finding) -> Itera
     image = next(one for one in report.study.images if one.name == finding.image)
     if image.acquisition.laterality is not None:
         yield _observation(LATERALITY, "CWE", _coded(SIDES[image.acquisition.laterality]))
-    stored = identity.of_image(finding.image)
+    stored = identity.object_of(finding.image, middle_plane(finding, image))
     if stored is not None:
-        yield _observation(IMAGE, "ST", _escaped(stored.sop_instance_uid))
-        if stored.frame is not None:
-            yield _observation(FRAME, "NM", str(stored.frame))
+        uid, frame = stored
+        yield _observation(IMAGE, "ST", _escaped(uid))
+        if frame is not None:
+            yield _observation(FRAME, "NM", str(frame))
     elif image.file_sha256:
         yield _observation(IMAGE, "ST", f"sha256:{image.file_sha256}")
     yield _observation(BOX, "ST", media_fragment(finding.box))

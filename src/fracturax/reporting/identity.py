@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
-
-from fracturax.core.errors import DataError
-from fracturax.core.image import Image
-from fracturax.core.report import Report
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+
+    from fracturax.reporting.dicom.source import SourceImage
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,8 @@ class ImageIdentity:
         sop_class_uid: Of the object.
         series_instance_uid: Of its series.
         modality: Of its series.
-        frame: Number of the frame from 1, None where the object holds one image only.
+        planes: Planes of the image that lie in it, each with the number of its frame from 1, None
+            where the object holds one only.
     """
 
     image: str
@@ -33,7 +31,7 @@ class ImageIdentity:
     sop_class_uid: str
     series_instance_uid: str
     modality: str
-    frame: int | None = None
+    planes: tuple[tuple[int, int | None], ...] = ((0, None),)
 
 
 @dataclass(frozen=True)
@@ -69,39 +67,27 @@ class StudyIdentity:
     offset: str | None = None
     images: tuple[ImageIdentity, ...] = ()
 
-    def of_image(self, name: str) -> ImageIdentity | None:
-        """Return the first stored object of an image, None if it came from no DICOM file."""
-        return next((one for one in self.images if one.image == name), None)
+    def object_of(self, image: str, plane: int = 0) -> tuple[str, int | None] | None:
+        """Return SOP instance UID and frame of a plane; None if the image came from no DICOM."""
+        for stored in self.images:
+            if stored.image == image and plane in (frames := dict(stored.planes)):
+                return stored.sop_instance_uid, frames[plane]
+        return None
 
 
-def identity_of(report: Report) -> StudyIdentity:
-    """Read by which numbers a hospital knows the study of a report.
+def identity_of(sources: Sequence[SourceImage]) -> StudyIdentity:
+    """Return by which numbers a hospital knows the study that these objects belong to.
 
     Args:
-        report: Of which; a study of PNG, JPEG, TIFF or NIfTI files has no such numbers.
-
-    Raises:
-        DataError: If its files are of several patients or of several studies.
+        sources: The DICOM objects of a report, of one patient and study; none for a study of PNG,
+            JPEG, TIFF or NIfTI files, which has no such numbers.
 
     References:
         DICOM PS3.3, C.7.1.1 "Patient Module", C.7.2.1 "General Study Module".
     """
-    headers: list[Dataset] = []
-    images: list[ImageIdentity] = []
-    for image in report.study.images:
-        for identity, header in _objects(image):
-            images.append(identity)
-            headers.append(header)
-    if not headers:
+    if not sources:
         return StudyIdentity()
-    for words, keyword in (("patient", "PatientID"), ("study", "StudyInstanceUID")):
-        if len({_said(header, keyword) for header in headers}) > 1:
-            raise DataError(
-                f"the files are of more than one {words}",
-                got=f"different values of {keyword}",
-                cure=f"read each {words} by itself",
-            )
-    first = headers[0]
+    first = sources[0].header
     return StudyIdentity(
         study_instance_uid=_said(first, "StudyInstanceUID"),
         patient_id=_said(first, "PatientID"),
@@ -114,29 +100,24 @@ def identity_of(report: Report) -> StudyIdentity:
         date=_digits(_said(first, "StudyDate"), 8),
         time=_digits(_said(first, "StudyTime"), 6),
         offset=_offset(_said(first, "TimezoneOffsetFromUTC")),
-        images=tuple(images),
+        images=tuple(one for source in sources for one in _objects(source)),
     )
 
 
-def _objects(image: Image) -> Iterator[tuple[ImageIdentity, Dataset]]:
+def _objects(source: SourceImage) -> Iterator[ImageIdentity]:
     """Yield the stored objects of an image, each once."""
-    from pydicom import dcmread
-
-    if image.origin is None:
-        return
-    headers = [dcmread(BytesIO(header)) for header in image.origin.headers]
-    for index, header in enumerate(headers):
-        frames = [frame for at, frame in image.origin.frames if at == index]
-        has_several = str(header.get("NumberOfFrames") or 1).strip() not in ("", "1")
-        identity = ImageIdentity(
-            image=image.name,
+    for index, header in enumerate(source.headers):
+        planes = [plane for plane, (at, _) in enumerate(source.frames) if at == index]
+        if not planes:
+            continue
+        yield ImageIdentity(
+            image=source.image.name,
             sop_instance_uid=_said(header, "SOPInstanceUID") or "",
             sop_class_uid=_said(header, "SOPClassUID") or "",
             series_instance_uid=_said(header, "SeriesInstanceUID") or "",
             modality=_said(header, "Modality") or "OT",
-            frame=frames[0] if has_several and len(frames) == 1 else None,
+            planes=tuple((plane, source.frame_of(plane)) for plane in planes),
         )
-        yield identity, header
 
 
 def _said(header: Dataset, keyword: str) -> str | None:
