@@ -131,6 +131,11 @@ def draw_picture(report: Report, *, image: str | None = None, longest_px: int = 
     return Picture(np.asarray(canvas), tuple(placements), text)
 
 
+def picture_bytes(report: Report) -> bytes:
+    """Return the picture of all films as the bytes of a PNG file."""
+    return draw_picture(report).png()
+
+
 def _draw_film(
     film: Image, answer: ImagePrediction, *, longest_px: int
 ) -> tuple[PillowImage.Image, Placement]:
