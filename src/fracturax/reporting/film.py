@@ -58,19 +58,43 @@ def views_of(image: Image, answer: ImagePrediction) -> tuple[View, ...]:
     for finding in sorted(answer.findings, key=lambda one: -one.probability):
         if any(finding in view.findings for view in views):
             continue
-        start, stop = finding.slices or (count // 2, count // 2 + 1)
-        views.append(_view_at(min((start + stop - 1) // 2, count - 1), answer.findings, count))
+        start, stop = _slices(finding, count)
+        index = (start + stop - 1) // 2
+        views.append(_view_at(index, answer.findings, count))
     return tuple(views[:_MOST_VIEWS]) or (View(count // 2, ()),)
 
 
+def marked_views(image: Image, answer: ImagePrediction) -> tuple[View, ...]:
+    """Return every plane of an image that a finding reaches through, from the first slice on.
+
+    Args:
+        image: A film or a volume.
+        answer: What was answered about it.
+
+    Returns:
+        The planes; where there is no finding, the one that is shown then.
+    """
+    if not isinstance(image, Volume) or not answer.findings:
+        return views_of(image, answer)
+    count = image.pixels.shape[0]
+    indices = {index for one in answer.findings for index in range(*_slices(one, count))}
+    return tuple(_view_at(index, answer.findings, count) for index in sorted(indices))
+
+
 def _view_at(index: int, findings: tuple[Finding, ...], count: int) -> View:
-    """Return a slice with the findings that reach through it; one of no slice is in the middle."""
     seen = []
     for finding in findings:
-        start, stop = finding.slices or (count // 2, count // 2 + 1)
+        start, stop = _slices(finding, count)
         if start <= index < stop:
             seen.append(finding)
     return View(index, tuple(seen))
+
+
+def _slices(finding: Finding, count: int) -> tuple[int, int]:
+    """Return the slices of a finding within a volume; where it has none, the middle one."""
+    start, stop = finding.slices or (count // 2, count // 2 + 1)
+    start = min(max(start, 0), count - 1)
+    return start, min(max(stop, start + 1), count)
 
 
 def answered_images(report: Report) -> Iterator[tuple[Image, ImagePrediction]]:

@@ -129,7 +129,8 @@ def draw_picture(
         for film, answer in shown
     ]
     cell_width = max((drawn.width for drawn, _ in films), default=0)
-    width = max(cell_width * across + _GAP * (across + 1), round(_SMALLEST_WIDTH * text_scale))
+    least = (_SMALLEST_WIDTH + 180 * len(marks)) * text_scale  # the answer is not cut short
+    width = max(cell_width * across + _GAP * (across + 1), round(least))
     banner = draw_banner(report, width, unit=text_scale, marks=marks)
     footer = draw_footer(report, width, unit=text_scale)
     lines = [films[start : start + across] for start in range(0, len(films), across)]
