@@ -107,6 +107,11 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def page_bytes(report: Report) -> bytes:
+    """Return `report_page` as the bytes of a file."""
+    return report_page(report).encode("utf-8")
+
+
 def thumbnail(image: Image, *, longest_px: int) -> str:
     """Return a film as a small JPEG, as a data URI."""
     return data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=80)

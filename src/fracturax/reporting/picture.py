@@ -162,6 +162,11 @@ def draw_picture(
     return Picture(np.asarray(canvas), tuple(placements), text)
 
 
+def picture_bytes(report: Report) -> bytes:
+    """Return the picture of all films as the bytes of a PNG file."""
+    return draw_picture(report).png()
+
+
 def _draw_film(
     film: Image, answer: ImagePrediction, view: View, *, longest_px: int, unit: float
 ) -> tuple[PillowImage.Image, Placement]:
