@@ -1,10 +1,9 @@
-"""A real archive on loopback: Debian's Orthanc with a configuration, folder and ports of its own."""
+"""A real archive on loopback: Debian's Orthanc with its own configuration, folder and ports."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,16 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from form_sources import debian
+
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 CALLING_TITLE, CALLED_TITLE = "FRACTURAX", "ORTHANC"
-
-
-def program(name: str) -> str:
-    """Return the full path of a Debian program; in CI a missing one is a failure, not a skip."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/sbin")
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {name} here")
-    return found
 
 
 @dataclass(frozen=True)
@@ -59,12 +52,13 @@ class Orthanc:
 
     def file_of(self, sop_instance_uid: str) -> bytes:
         """Return the stored file of an object, as the archive holds it."""
-        found = self._ask("/tools/lookup", sop_instance_uid.encode())
+        found = self.post("/tools/lookup", sop_instance_uid.encode())
         places = [one for one in json.loads(found) if one["Type"] == "Instance"]
         assert len(places) == 1, f"{len(places)} objects of this UID in the archive"
         return self.get(f"{places[0]['Path']}/file")
 
-    def _ask(self, path: str, body: bytes) -> bytes:
+    def post(self, path: str, body: bytes) -> bytes:
+        """Return what the REST interface answers to a body."""
         request = urllib.request.Request(f"{self.url}{path}", data=body, method="POST")
         with urllib.request.urlopen(request, timeout=30) as answer:
             content: bytes = answer.read()
@@ -78,7 +72,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
     It answers on loopback only: its web server refuses other machines, its DICOM server every
     title but ours, and ours from another address.
     """
-    binary = program("Orthanc")
+    binary = debian("Orthanc")
     if not PLUGIN.is_file():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no orthanc-dicomweb here")
     server = Orthanc(_free_port(), _free_port())

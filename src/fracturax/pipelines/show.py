@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import cv2
@@ -327,8 +327,10 @@ def _is_at(slice_: _Slice, place: Place) -> bool:
         is_object = bool(slice_.uid) and slice_.uid == place.sop_instance_uid
         return is_object and place.frame in (None, slice_.frame)
     if place.sha256:
-        is_file = slice_.image.file_sha256 == place.sha256
-        return is_file and place.name in (None, slice_.image.name)
+        # A file may lie in another folder now; its name still tells the frames of it apart.
+        names = (None, PurePath(slice_.image.name).name)
+        name = place.name and PurePath(place.name).name
+        return slice_.image.file_sha256 == place.sha256 and name in names
     return place.name is not None and place.name == slice_.image.name
 
 

@@ -19,17 +19,14 @@ from fracturax.core.geometry import Box
 from fracturax.core.image import Image, Volume
 from fracturax.core.prediction import Status
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
+from fracturax.reporting.dicom import codes
+from fracturax.reporting.dicom.codes import Code
 from fracturax.reporting.film import answered_images
 from fracturax.reporting.identity import StudyIdentity, identity_of
 from fracturax.reporting.terms import (
     ALGORITHM_NAME,
     ALGORITHM_VERSION,
-    ANSWERS,
     BOX,
-    CERTAINTIES,
-    CERTAINTY,
-    CONFIDENCE,
-    FRACTURE,
     FRAME,
     HIGH_SENSITIVITY,
     HIGH_SPECIFICITY,
@@ -38,10 +35,8 @@ from fracturax.reporting.terms import (
     LATERALITY,
     OWN_ANSWERS,
     OWN_SYSTEM,
-    SIDES,
-    SITES,
     SLICES,
-    Term,
+    system_of,
 )
 from fracturax.reporting.wording import sentence
 
@@ -234,7 +229,7 @@ class _Writer:
             "manufacturer": "The FracturaX developers",
             "deviceName": [{"name": f"FracturaX {_line(model.name)}", "type": "model-name"}],
             "type": {
-                "coding": [_coding(Term("123110", "DCM", "Artificial Intelligence"))],
+                "coding": [_coding(codes.ARTIFICIAL_INTELLIGENCE)],
                 "text": "Finds fractures in radiographs",
             },
             "version": [
@@ -278,7 +273,7 @@ class _Writer:
             "identifier": self._identifier(what),
             "status": "preliminary",
             "category": [{"coding": [category]}],
-            "code": {"coding": [_coding(FRACTURE)]},
+            "code": {"coding": [_coding(codes.FRACTURE)]},
             **self._of_whom(),
             **self._effective(),
             "issued": _instant(self.report.created_at),
@@ -295,12 +290,12 @@ class _Writer:
         resource["code"]["text"] = "Fracture in the images of the study"
         resource["method"] = {"text": f"FracturaX {_line(prediction.model.name)}"}
         numbers = [
-            (CERTAINTY, prediction.probability),
+            (codes.PROBABILITY, prediction.probability),
             (HIGH_SENSITIVITY, points.high_sensitivity),
             (HIGH_SPECIFICITY, points.high_specificity),
         ]
         resource["component"] = [
-            *(_percent(term, value) for term, value in numbers if value is not None),
+            *(_share(term, value) for term, value in numbers if value is not None),
             _text(ALGORITHM_NAME, prediction.model.name),
             _text(ALGORITHM_VERSION, prediction.model.version),
         ]
@@ -308,12 +303,15 @@ class _Writer:
             resource["component"] += self._place(prediction.decisive_image)
         if prediction.status == "not_assessed":
             resource["dataAbsentReason"] = {
-                "coding": [{"system": f"{_HL7}/data-absent-reason", "code": "not-performed"}],
+                "coding": [
+                    {"system": f"{_HL7}/data-absent-reason", "code": "not-performed"},
+                    _coding(codes.STATUS["not_assessed"]),
+                ],
                 "text": _line(sentence(prediction)),
             }
         else:
             resource["valueCodeableConcept"] = _concept(
-                ANSWERS[prediction.status], OWN_ANSWERS[prediction.status]
+                codes.STATUS[prediction.status], OWN_ANSWERS[prediction.status]
             )
             code, display = _INTERPRETATIONS[prediction.status]
             system = f"{_HL7}/v3-ObservationInterpretation"
@@ -336,16 +334,18 @@ class _Writer:
         resource = self._observation(f"finding-{number}")
         resource["code"]["text"] = f"Finding {number}"
         status: Status = "fracture" if finding.certainty == "certain" else "doubt"
-        resource["valueCodeableConcept"] = _concept(ANSWERS[status], OWN_ANSWERS[status])
+        resource["valueCodeableConcept"] = _concept(codes.STATUS[status], OWN_ANSWERS[status])
         image = next(one for one in self.report.study.images if one.name == finding.image)
-        if finding.region is not None:
-            resource["bodySite"] = _concept(SITES[finding.region])
+        site = codes.site_of(image.acquisition.body_part, finding.region)
+        if site is not None:
+            resource["bodySite"] = _concept(site)
+        certainty = _concept(codes.CERTAINTY[finding.certainty])
         components = [
-            _percent(CERTAINTY, finding.probability),
-            {"code": _concept(CONFIDENCE), "valueCodeableConcept": _certainty(finding)},
+            _share(codes.PROBABILITY, finding.probability),
+            {"code": _concept(codes.CERTAINTY_OF_FINDING), "valueCodeableConcept": certainty},
         ]
         if image.acquisition.laterality is not None:
-            side = _concept(SIDES[image.acquisition.laterality])
+            side = _concept(codes.LATERALITY[image.acquisition.laterality])
             components.append({"code": _concept(LATERALITY), "valueCodeableConcept": side})
         components += self._place(finding.image, middle_plane(finding, image))
         components.append(_text(BOX, media_fragment(finding.box)))
@@ -422,13 +422,13 @@ class _Writer:
             if detail:
                 entities.append({"name": "images", "detail": detail})
         return {
-            "type": _coding(Term("110100", "DCM", "Application Activity")),
+            "type": _coding(Code("110100", "DCM", "Application Activity")),
             "action": "E",
             "recorded": _instant(self.report.created_at),
             "outcome": "0" if prediction.status != "not_assessed" else "4",
             "agent": [
                 {
-                    "type": _concept(Term("110150", "DCM", "Application")),
+                    "type": _concept(Code("110150", "DCM", "Application")),
                     "who": device,
                     "requestor": False,
                 }
@@ -464,7 +464,7 @@ def middle_plane(finding: Finding, image: Image) -> int:
     """Return the slice that stands for a finding of a volume; 0 of a film."""
     if not isinstance(image, Volume):
         return 0
-    count = image.pixels.shape[0]
+    count = int(image.pixels.shape[0])
     start, stop = finding.slices or (count // 2, count // 2 + 1)
     return min((start + stop - 1) // 2, count - 1)
 
@@ -480,27 +480,22 @@ def _instant(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().isoformat(timespec="seconds")
 
 
-def _coding(term: Term) -> Resource:
-    return {"system": term.system, "code": term.value, "display": term.meaning}
+def _coding(term: Code) -> Resource:
+    return {"system": system_of(term), "code": term.value, "display": term.meaning}
 
 
-def _concept(*terms: Term) -> Resource:
+def _concept(*terms: Code) -> Resource:
     return {"coding": [_coding(term) for term in terms], "text": terms[-1].meaning}
-
-
-def _certainty(finding: Finding) -> Resource:
-    return _concept(CERTAINTIES[finding.certainty])
 
 
 def _modality(code: str) -> Resource:
     return {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": code}
 
 
-def _percent(term: Term, share: float) -> Resource:
-    quantity = {"value": round(100 * float(share), 10), "unit": "%", "code": "%"}
-    system = {"system": "http://unitsofmeasure.org"}
-    return {"code": _concept(term), "valueQuantity": {**quantity, **system}}
+def _share(term: Code, share: float) -> Resource:
+    unit = {"unit": "1", "system": system_of(codes.NO_UNITS), "code": codes.NO_UNITS.value}
+    return {"code": _concept(term), "valueQuantity": {"value": float(share), **unit}}
 
 
-def _text(term: Term, text: str) -> Resource:
+def _text(term: Code, text: str) -> Resource:
     return {"code": _concept(term), "valueString": _line(text)}

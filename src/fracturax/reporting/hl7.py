@@ -11,29 +11,22 @@ from fracturax.core.errors import DataError, MissingExtraError
 from fracturax.core.finding import Finding
 from fracturax.core.prediction import Status
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
+from fracturax.reporting.dicom import codes
+from fracturax.reporting.dicom.codes import Code
 from fracturax.reporting.fhir import media_fragment, middle_plane
 from fracturax.reporting.identity import StudyIdentity, identity_of
 from fracturax.reporting.terms import (
-    ANSWERS,
     BOX,
-    CERTAINTIES,
-    CERTAINTY,
-    CONFIDENCE,
     DICOM_STUDY,
     FINDING_SITE,
-    FRACTURE,
     FRAME,
     IMAGE,
     IMAGING_STUDY,
     IMPRESSION,
     LATERALITY,
     OWN_ANSWERS,
-    PERCENT,
     PROCEDURE_FINDINGS,
-    SIDES,
-    SITES,
     SLICES,
-    Term,
 )
 from fracturax.reporting.wording import percent, sentence
 
@@ -162,7 +155,7 @@ def _names(name: str) -> Iterator[str]:
 def _order(identity: StudyIdentity, moment: str) -> _Fields:
     code, scheme, meaning = identity.procedure or (
         IMAGING_STUDY.value,
-        IMAGING_STUDY.hl7,
+        IMAGING_STUDY.scheme,
         IMAGING_STUDY.meaning,
     )
     accession = _escaped(identity.accession_number or "")
@@ -194,19 +187,19 @@ def _observations(report: Report, identity: StudyIdentity) -> Iterator[_Fields]:
         uid = _escaped(identity.study_instance_uid)
         yield _observation(DICOM_STUDY, "ST", uid, status=_ORDER_DETAIL)
     if status == "not_assessed":
-        yield _observation(FRACTURE, "TX", _escaped(sentence(prediction)), status=_NONE)
+        yield _observation(codes.FRACTURE, "TX", _escaped(sentence(prediction)), status=_NONE)
     else:
-        answer = _coded(ANSWERS[status], OWN_ANSWERS[status])
-        yield _observation(FRACTURE, "CWE", answer, abnormal=_ABNORMAL[status])
+        answer = _coded(codes.STATUS[status], OWN_ANSWERS[status])
+        yield _observation(codes.FRACTURE, "CWE", answer, abnormal=_ABNORMAL[status])
     if prediction.probability is not None:
-        yield _number(CERTAINTY, prediction.probability)
+        yield _number(codes.PROBABILITY, prediction.probability)
     for sub_id, finding in enumerate(prediction.findings, start=1):
         for fields in _finding(report, identity, finding):
             yield {**fields, 4: str(sub_id)}
     if prediction.findings:
         lines = [
             f"Finding {sub_id}: {percent(finding.probability)}, "
-            f"{CERTAINTIES[finding.certainty].meaning}"
+            f"{codes.CERTAINTY[finding.certainty].meaning.lower()}"
             for sub_id, finding in enumerate(prediction.findings, start=1)
         ]
         yield _observation(PROCEDURE_FINDINGS, "TX", _lines(lines))
@@ -218,15 +211,19 @@ def _observations(report: Report, identity: StudyIdentity) -> Iterator[_Fields]:
 
 def _finding(report: Report, identity: StudyIdentity, finding: Finding) -> Iterator[_Fields]:
     status: Status = "fracture" if finding.certainty == "certain" else "doubt"
-    answer = _coded(ANSWERS[status], OWN_ANSWERS[status])
-    yield _observation(FRACTURE, "CWE", answer, abnormal=_ABNORMAL[status])
-    yield _number(CERTAINTY, finding.probability)
-    yield _observation(CONFIDENCE, "CWE", _coded(CERTAINTIES[finding.certainty]))
-    if finding.region is not None:
-        yield _observation(FINDING_SITE, "CWE", _coded(SITES[finding.region]))
+    answer = _coded(codes.STATUS[status], OWN_ANSWERS[status])
+    yield _observation(codes.FRACTURE, "CWE", answer, abnormal=_ABNORMAL[status])
+    yield _number(codes.PROBABILITY, finding.probability)
+    certainty = _coded(codes.CERTAINTY[finding.certainty])
+    yield _observation(codes.CERTAINTY_OF_FINDING, "CWE", certainty)
     image = next(one for one in report.study.images if one.name == finding.image)
+    site = codes.site_of(image.acquisition.body_part, finding.region)
+    if site is not None:
+        yield _observation(FINDING_SITE, "CWE", _coded(site))
     if image.acquisition.laterality is not None:
-        yield _observation(LATERALITY, "CWE", _coded(SIDES[image.acquisition.laterality]))
+        yield _observation(
+            LATERALITY, "CWE", _coded(codes.LATERALITY[image.acquisition.laterality])
+        )
     stored = identity.object_of(finding.image, middle_plane(finding, image))
     if stored is not None:
         uid, frame = stored
@@ -241,7 +238,7 @@ def _finding(report: Report, identity: StudyIdentity, finding: Finding) -> Itera
 
 
 def _observation(
-    term: Term,
+    term: Code,
     kind: str,
     value: str | Sequence[str],
     *,
@@ -252,16 +249,15 @@ def _observation(
     return {2: kind, 3: _coded(term), 5: value, 6: units, 8: abnormal, 11: status}
 
 
-def _number(term: Term, share: float) -> _Fields:
-    """Say a share in percent: the code *Certainty of Finding* is defined so."""
-    value = f"{100 * float(share):.4f}".rstrip("0").rstrip(".")
-    return _observation(term, "NM", value, units=_coded(PERCENT))
+def _number(term: Code, share: float) -> _Fields:
+    value = f"{float(share):.6f}".rstrip("0").rstrip(".")
+    return _observation(term, "NM", value, units=_coded(codes.NO_UNITS))
 
 
-def _coded(term: Term, alternate: Term | None = None) -> str:
+def _coded(term: Code, alternate: Code | None = None) -> str:
     """Return a coded value, with our own word as the alternate one where there is one."""
     terms = (term,) if alternate is None or alternate.value == term.value else (term, alternate)
-    parts = (part for one in terms for part in (one.value, one.meaning, one.hl7))
+    parts = (part for one in terms for part in (one.value, one.meaning, one.scheme))
     return "^".join(map(_escaped, parts))
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
-from form_sources import PERSON, block, radiograph, report_on, save_all
 
+from form_sources import PERSON, block, radiograph, report_on, save_all
 from fracturax.core.finding import Finding
 from fracturax.core.geometry import Box
 from fracturax.core.report import Report
@@ -75,14 +74,13 @@ def test_a_finding_says_where_how_sure_and_in_which_object(stored: Report) -> No
     bundle = fhir_bundle(stored, sources_of(stored))
     _, first, second = _resources(bundle, "Observation")
     said = _components(first)
-    assert said["111012"]["value"] == pytest.approx(83.0)
-    assert said["certainty"]["coding"][0]["code"] == "certain"
+    assert said["122157"]["value"] == 0.83
+    assert said["111012"]["coding"][0]["code"] == "17162000"
     assert said["box"] == "xywh=6,4.5,24,15.75"
     assert said["image"].endswith(".1.1")
-    assert first["bodySite"]["coding"][0]["code"] == "53120007"
+    assert first["bodySite"]["coding"][0]["code"] == "74670003"
     assert said["272741003"]["coding"][0]["code"] == "7771000"
-    assert _components(second)["certainty"]["coding"][0]["code"] == "doubt"
-    assert "bodySite" not in second
+    assert _components(second)["111012"]["coding"][0]["code"] == "64957009"
 
 
 def test_patient_and_order_are_named_by_number_only(stored: Report) -> None:
@@ -148,5 +146,4 @@ def test_a_synthetic_study_is_labelled_as_test_data(report_of: Callable[..., Rep
 def test_numbers_keep_what_they_say(report: Report) -> None:
     bundle = json.loads(make_fhir(report, ()))
     answer = _resources(bundle, "Observation")[0]
-    share = _components(answer)["111012"]["value"] / 100
-    assert np.isclose(share, report.prediction.probability, rtol=0, atol=1e-12)
+    assert _components(answer)["122157"]["value"] == report.prediction.probability

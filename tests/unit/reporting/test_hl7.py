@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from form_sources import block, radiograph, report_on
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
+from form_sources import block, radiograph, report_on
 from fracturax.core.finding import Finding
 from fracturax.core.geometry import Box
 from fracturax.core.image import Origin
@@ -76,8 +76,8 @@ def test_the_message_names_patient_order_study_and_answer(stored: Report) -> Non
     assert order[18] == "A-17"
     assert order[25] == "R"
     assert _values(segments, "113014") == ["1.2.826.0.1.3680043.8.498.77.1"]
-    assert _values(segments, "125605004")[0].startswith("415684004^Suspected^SCT")
-    assert _values(segments, "111012") == ["83", "83"]
+    assert _values(segments, "125605004")[0].startswith("52101004^Present^SCT^fracture^")
+    assert _values(segments, "122157") == ["0.83", "0.83"]
     assert _values(segments, "box") == ["xywh=6,4.5,24,15.75"]
     assert [one[1] for one in segments[3:]] == [str(n) for n in range(1, len(segments) - 2)]
 

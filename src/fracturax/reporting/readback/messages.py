@@ -16,6 +16,7 @@ from fracturax.reporting.readback.marks import Mark, Place, ReadBack
 _FRAGMENT = re.compile(r"xywh=([0-9.e+-]+),([0-9.e+-]+),([0-9.e+-]+),([0-9.e+-]+)")
 _UNESCAPED = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
 _MOST_FINDINGS = 10_000
+_UNCERTAIN = "64957009"  # SNOMED CT
 
 
 def read_json(data: bytes) -> ReadBack | None:
@@ -66,31 +67,33 @@ def _share(probability: float | None) -> str:
 def _bundle(bundle: dict[str, Any]) -> ReadBack:
     resources = [entry["resource"] for entry in bundle["entry"]][:_MOST_FINDINGS]
     marks, lines, title = [], [], ""
+    places: list[Place] = []
     for resource in resources:
         kind = resource["resourceType"]
         if kind == "DiagnosticReport":
             title = str(resource.get("conclusion", ""))
+        for series in resource.get("series", ()):
+            places += [Place(str(one["uid"])) for one in series["instance"]]
         if kind != "Observation":
             continue
         parts = {
             str(one["code"]["coding"][0]["code"]): one for one in resource.get("component", ())
         }
         said = resource.get("valueCodeableConcept") or resource.get("dataAbsentReason") or {}
-        share = parts.get("111012", {}).get("valueQuantity", {}).get("value")
+        share = parts.get("122157", {}).get("valueQuantity", {}).get("value")
         label = str(said.get("text", ""))
-        label += f", {float(share):.1f} %" if share is not None else ""
+        label += f", {_share(share)}" if share is not None else ""
         lines.append(f"{resource['code'].get('text', '')}: {label}")
         if "box" in parts:
             place = _named(parts["image"]["valueString"]) if "image" in parts else None
             frame = parts.get("frame", {}).get("valueInteger")
             if place is not None and frame is not None:
                 place = Place(place.sop_instance_uid, int(frame))
-            confidence = parts.get("certainty", {}).get("valueCodeableConcept", {})
-            is_doubt = confidence.get("coding", [{}])[0].get("code") == "doubt"
+            certainty = parts.get("111012", {}).get("valueCodeableConcept", {})
+            is_doubt = certainty.get("coding", [{}])[0].get("code") == _UNCERTAIN
             points = _fragment(str(parts["box"]["valueString"]))
             marks.append(Mark(place, label, is_doubt, points=points))
-    places = dict.fromkeys(mark.place for mark in marks if mark.place is not None)
-    return ReadBack("fhir", title, tuple(lines), tuple(marks), tuple(places))
+    return ReadBack("fhir", title, tuple(lines), tuple(marks), tuple(dict.fromkeys(places)))
 
 
 def _named(text: str) -> Place | None:
@@ -160,8 +163,8 @@ def _marks(findings: dict[str, dict[str, str]]) -> Iterator[Mark]:
         place = _named(_plain(parts.get("image", "")))
         if place is not None and "frame" in parts:
             place = Place(place.sop_instance_uid, int(parts["frame"]))
-        is_doubt = parts.get("certainty", "").split("^")[0] == "doubt"
-        label = f"{float(parts['111012']):.1f} %" if "111012" in parts else ""
+        is_doubt = parts.get("111012", "").split("^")[0] == _UNCERTAIN
+        label = _share(float(parts["122157"])) if "122157" in parts else ""
         yield Mark(place, label, is_doubt, points=_fragment(_plain(parts["box"])))
 
 
