@@ -6,6 +6,7 @@ the images were read from (`fracturax.reporting.dicom.source`), decoded once for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -50,8 +51,9 @@ class Form:
         return all(find_spec(package.partition(".")[0]) for package in self.packages)
 
 
+_log = logging.getLogger(__name__)
 _DICOM = "fracturax.reporting.dicom"
-_NO_FINDING = "the report has no finding"
+_NO_FINDING = "no finding"
 
 FORMS: Registry[Form] = Registry(
     "form",
@@ -66,7 +68,7 @@ FORMS: Registry[Form] = Registry(
                 ("sr", "DICOM structured report", "sr:make_sr", ("highdicom",), ""),
                 ("seg", "DICOM segmentation", "seg:make_seg", ("highdicom",), _NO_FINDING),
                 ("gsps", "DICOM presentation state", "gsps:make_gsps", ("highdicom",), _NO_FINDING),
-                ("sc", "annotated copies", "capture:make_sc", ("highdicom",), "it has no film"),
+                ("sc", "annotated copies", "capture:make_sc", ("highdicom",), "no film"),
                 ("ko", "DICOM key object selection", "ko:make_ko", ("highdicom",), _NO_FINDING),
                 ("pdf", "PDF in DICOM", "pdf:make_pdf", ("reportlab",), ""),
             )
@@ -134,8 +136,19 @@ def make_forms(report: Report, forms: Sequence[str]) -> Iterator[Made]:
         form = FORMS[name]
         try:
             yield Made(form, tuple(_make(form, report, sources)))
-        except DataError as error:
+        except MissingExtraError:
+            raise
+        except FracturaXError as error:
             yield Made(form, error=error)
+        except Exception as error:  # a bug of ours must not lose the other forms
+            _log.error("%s in the form %s", type(error).__name__, name)
+            failed = DataError(
+                f"the form {name!r} failed on this report",
+                got=type(error).__name__,
+                cure="please report it",
+            )
+            failed.__cause__ = error
+            yield Made(form, error=failed)
 
 
 def forms_without_source() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ not allow is left out, never repaired into another one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -40,6 +41,7 @@ ONLY_IF_PRESENT = (
 )
 """Taken over where a source has them (type 3)."""
 
+_DIRECTION = re.compile("[ALRPHF]{1,3}")
 _SEXES = ("M", "F", "O")
 _SINGLE_BYTE = ("ISO_IR 6", "ISO_IR 100")
 _UTF8 = "ISO_IR 192"
@@ -117,6 +119,15 @@ def patient_and_study(sources: Sequence[SourceImage]) -> Dataset:
     return found
 
 
+def patient_orientation(source: SourceImage) -> list[str] | str:
+    """Return where rows and columns of a film lead, empty where the file does not say rightly."""
+    values = value_of(source.header, "PatientOrientation")
+    if not isinstance(values, MultiValue) or len(values) != 2:
+        return ""
+    directions = [str(value).strip() for value in values]
+    return directions if all(_DIRECTION.fullmatch(value) for value in directions) else ""
+
+
 def text_value(text: str, vr: str) -> str:
     r"""Return a text as an element of this representation can hold it.
 
@@ -155,15 +166,15 @@ def set_character_set(dataset: Dataset, sources: Sequence[SourceImage]) -> None:
     """Keep the character set of the sources where it can say every text, else take UTF-8."""
     candidates = [value_of(source.header, "SpecificCharacterSet") for source in sources]
     texts = sorted(set(_texts(dataset)))
-    dataset.SpecificCharacterSet = _UTF8
-    if all(text.isascii() for text in texts):
-        # No declared set is needed, yet one that is valid is kept as it was.
-        texts = []
     for candidate in candidates:
         terms = _terms(candidate)
         if terms and _can_say(terms, texts):
             dataset.SpecificCharacterSet = terms if len(terms) > 1 else terms[0]
             return
+    if all(text.isascii() for text in texts):
+        dataset.pop("SpecificCharacterSet", None)
+    else:
+        dataset.SpecificCharacterSet = _UTF8
 
 
 def _stamp_equipment(dataset: Dataset, report: Report) -> None:
