@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from fracturax.reporting.forms import make_forms
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -27,6 +26,7 @@ from fracturax.core.finding import Finding
 from fracturax.core.prediction import ImagePrediction, ModelIdentity, OperatingPoints, Prediction
 from fracturax.core.report import Report
 from fracturax.core.study import Study
+from fracturax.reporting.forms import make_forms
 
 STUDY = "1.2.826.0.1.3680043.8.498.77.1"
 FRAME_OF_REFERENCE = f"{STUDY}.9"
