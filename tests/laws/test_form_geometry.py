@@ -41,8 +41,8 @@ from fracturax.imaging import open_study
 ROWS, COLUMNS = slice(120, 200), slice(90, 210)
 PLACE = Box(120, 90, 200, 210)
 SHAPE = (400, 300)
-CT_SHAPE = (5, 60, 48)
-CT_PLACE = (slice(1, 3), slice(20, 44), slice(8, 40))
+CT_SHAPE = (5, 120, 96)
+CT_PLACE = (slice(1, 3), slice(50, 90), slice(18, 70))
 
 FILMS: dict[str, dict[str, Any]] = {
     "monochrome2": {},

@@ -62,13 +62,17 @@ FORMS: Registry[Form] = Registry(
         Form("json", ".json", "document", "fracturax.reporting.document:document_bytes"),
         Form("png", ".png", "marked films", "fracturax.reporting.picture:picture_bytes"),
         Form("csv", ".csv", "table", "fracturax.reporting.table:table_bytes"),
+        Form(
+            *("print", ".pdf", "page for print", "fracturax.reporting.pdf_page:report_pdf"),
+            packages=("reportlab",),
+        ),
         *(
             Form(name, f".{name}.dcm", says, f"{_DICOM}.{code}", "needed", packages, nothing)
             for name, says, code, packages, nothing in (
                 ("sr", "DICOM structured report", "sr:make_sr", ("highdicom",), ""),
                 ("seg", "DICOM segmentation", "seg:make_seg", ("highdicom",), _NO_FINDING),
-                ("gsps", "DICOM presentation state", "gsps:make_gsps", ("highdicom",), _NO_FINDING),
-                ("sc", "annotated copies", "capture:make_sc", ("highdicom",), "no film"),
+                ("gsps", "DICOM presentation state", "gsps:make_gsps", ("highdicom",), ""),
+                ("sc", "annotated copies", "capture:make_sc", (), ""),
                 ("ko", "DICOM key object selection", "ko:make_ko", ("highdicom",), _NO_FINDING),
                 ("pdf", "PDF in DICOM", "pdf:make_pdf", ("reportlab",), ""),
             )

@@ -42,8 +42,11 @@ ONLY_IF_PRESENT = (
 """Taken over where a source has them (type 3)."""
 
 _DIRECTION = re.compile("[ALRPHF]{1,3}")
-_SEXES = ("M", "F", "O")
-_SINGLE_BYTE = ("ISO_IR 6", "ISO_IR 100")
+_ALLOWED = {
+    "PatientSex": re.compile("[MFO]"),
+    "TimezoneOffsetFromUTC": re.compile(r"[+-](0\d|1[0-4])[0-5]\d"),
+}
+_ASCII_ONLY = {"", "ISO_IR 6", "ISO 2022 IR 6"}
 _UTF8 = "ISO_IR 192"
 _LONGEST = {"LO": 64, "SH": 16, "CS": 16, "ST": 1024, "LT": 10240, "PN": 64}
 _FIRST_SERIES_NUMBER = 9200  # after those of scanners and work stations
@@ -214,9 +217,8 @@ def _valid(header: Dataset, keyword: str) -> Any:
             validate_value(vr, text, config.RAISE)
     except Exception:  # a hostile value fails in any way
         return None
-    if keyword == "PatientSex" and text not in _SEXES:
-        return None
-    return text or None
+    allowed = _ALLOWED.get(keyword)
+    return text or None if allowed is None or allowed.fullmatch(text) else None
 
 
 def _valid_name(value: PersonName) -> str | None:
@@ -250,6 +252,8 @@ def _terms(candidate: Any) -> list[str]:
 
 
 def _can_say(terms: list[str], texts: Sequence[str]) -> bool:
+    if set(terms) <= _ASCII_ONLY:  # pydicom would take Latin-1 for it
+        return all(text.isascii() for text in texts)
     try:
         with quiet():
             encodings = convert_encodings(terms)

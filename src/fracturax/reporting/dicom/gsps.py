@@ -119,7 +119,7 @@ def _state(
     state.Laterality = side_of(plane.image for plane in planes)
     state.ContentLabel = "FRACTURAX"
     state.ContentDescription = text_value(WORDING[report.prediction.status].headline, "LO")
-    state.ContentCreatorName = "FracturaX"
+    state.ContentCreatorName = "FracturaX^Software"
     state.ReferencedSeriesSequence = _series(planes)
     state.DisplayedAreaSelectionSequence = _by_plane(planes, _displayed_area)
     state.GraphicAnnotationSequence = list(_annotations(report, planes))
@@ -132,8 +132,9 @@ def _state(
         state.SoftcopyVOILUTSequence = visible
     state.PresentationLUTShape = planes[0].grey.shape
     stamp(state, report, sources, form="gsps", description="marks", number=number)
-    state.PresentationCreationDate = state.ContentDate
-    state.PresentationCreationTime = state.ContentTime
+    # The state has a date of its own kind for the same moment.
+    state.PresentationCreationDate = state.pop("ContentDate").value
+    state.PresentationCreationTime = state.pop("ContentTime").value
     return state
 
 
