@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from fracturax.core.errors import DataError, FracturaXError, MissingExtraError
+from fracturax.core.errors import DataError, FracturaXError, ImageError, MissingExtraError
 from fracturax.core.registry import Registry
 from fracturax.core.report import Report
 
@@ -138,7 +138,7 @@ def make_forms(report: Report, forms: Sequence[str]) -> Iterator[Made]:
         form = FORMS[name]
         try:
             yield Made(form, tuple(_make(form, report, sources)))
-        except DataError as error:
+        except (DataError, ImageError) as error:
             yield Made(form, error=error)
 
 
