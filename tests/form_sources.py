@@ -231,7 +231,7 @@ def report_on(study: Study, found: Mapping[str, tuple[Finding, ...]], **changes:
 
 def debian(program: str) -> str:
     """Return the path of a Debian program; without it the test is skipped, and fails in CI."""
-    path = shutil.which(program, path="/usr/bin")
+    path = shutil.which(program, path="/usr/bin:/usr/sbin")
     if path is None:
         message = f"{program} is not installed; see .ci/run"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)

@@ -6,13 +6,14 @@ the images were read from (`fracturax.reporting.dicom.source`), decoded once for
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from fracturax.core.errors import DataError, FracturaXError, ImageError, MissingExtraError
+from fracturax.core.errors import DataError, FracturaXError, MissingExtraError
 from fracturax.core.registry import Registry
 from fracturax.core.report import Report
 
@@ -50,8 +51,9 @@ class Form:
         return all(find_spec(package.partition(".")[0]) for package in self.packages)
 
 
+_log = logging.getLogger(__name__)
 _DICOM = "fracturax.reporting.dicom"
-_NO_FINDING = "the report has no finding"
+_NO_FINDING = "no finding"
 
 FORMS: Registry[Form] = Registry(
     "form",
@@ -138,8 +140,19 @@ def make_forms(report: Report, forms: Sequence[str]) -> Iterator[Made]:
         form = FORMS[name]
         try:
             yield Made(form, tuple(_make(form, report, sources)))
-        except (DataError, ImageError) as error:
+        except MissingExtraError:
+            raise
+        except FracturaXError as error:
             yield Made(form, error=error)
+        except Exception as error:  # a bug of ours must not lose the other forms
+            _log.error("%s in the form %s", type(error).__name__, name)
+            failed = DataError(
+                f"the form {name!r} failed on this report",
+                got=type(error).__name__,
+                cure="please report it",
+            )
+            failed.__cause__ = error
+            yield Made(form, error=failed)
 
 
 def forms_without_source() -> tuple[str, ...]:

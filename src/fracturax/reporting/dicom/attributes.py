@@ -46,6 +46,7 @@ _ALLOWED = {
     "TimezoneOffsetFromUTC": re.compile(r"[+-](0\d|1[0-4])[0-5]\d"),
 }
 _ASCII_ONLY = {"", "ISO_IR 6", "ISO 2022 IR 6"}
+_DIRECTION = re.compile("[ALRPHF]{1,3}")
 _UTF8 = "ISO_IR 192"
 _LONGEST = {"LO": 64, "SH": 16, "CS": 16, "ST": 1024, "LT": 10240, "PN": 64}
 _FIRST_SERIES_NUMBER = 9200  # after those of scanners and work stations
@@ -121,6 +122,15 @@ def patient_and_study(sources: Sequence[SourceImage]) -> Dataset:
     return found
 
 
+def patient_orientation(source: SourceImage) -> list[str] | str:
+    """Return where rows and columns of a film lead, empty where the file does not say rightly."""
+    values = value_of(source.header, "PatientOrientation")
+    if not isinstance(values, MultiValue) or len(values) != 2:
+        return ""
+    directions = [str(value).strip() for value in values]
+    return directions if all(_DIRECTION.fullmatch(value) for value in directions) else ""
+
+
 def text_value(text: str, vr: str) -> str:
     r"""Return a text as an element of this representation can hold it.
 
@@ -159,15 +169,15 @@ def set_character_set(dataset: Dataset, sources: Sequence[SourceImage]) -> None:
     """Keep the character set of the sources where it can say every text, else take UTF-8."""
     candidates = [value_of(source.header, "SpecificCharacterSet") for source in sources]
     texts = sorted(set(_texts(dataset)))
-    dataset.SpecificCharacterSet = _UTF8
-    if all(text.isascii() for text in texts):
-        # No declared set is needed, yet one that is valid is kept as it was.
-        texts = []
     for candidate in candidates:
         terms = _terms(candidate)
         if terms and _can_say(terms, texts):
             dataset.SpecificCharacterSet = terms if len(terms) > 1 else terms[0]
             return
+    if all(text.isascii() for text in texts):
+        dataset.pop("SpecificCharacterSet", None)
+    else:
+        dataset.SpecificCharacterSet = _UTF8
 
 
 def _stamp_equipment(dataset: Dataset, report: Report) -> None:

@@ -10,8 +10,10 @@ from io import BytesIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.uid import UID
 
 from fracturax.core.errors import DataError
+from fracturax.core.finding import Finding
 from fracturax.core.image import Image, Volume
 from fracturax.core.prediction import ImagePrediction
 from fracturax.core.report import Report
@@ -52,6 +54,13 @@ class SourceImage:
         """Whether it is a scan in slices."""
         return isinstance(self.image, Volume)
 
+    @property
+    def frame_of_reference(self) -> str | None:
+        """The patient coordinate system of a volume, None where its place is not known."""
+        uid = str(self.header.get("FrameOfReferenceUID") or "")
+        is_placed = self.is_volume and self.image.geometry.affine is not None
+        return uid if is_placed and is_uid(uid) else None
+
     def header_of(self, plane: int) -> Dataset:
         """Return the object that a plane lies in."""
         return self.headers[self.frames[plane][0]]
@@ -60,6 +69,16 @@ class SourceImage:
         """Return the number of a plane's frame, from 1; None where its object holds one only."""
         header, frame = self.frames[plane]
         return frame if frame_count(self.headers[header]) > 1 else None
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a DICOM UID.
+
+    Example:
+        >>> is_uid("1.2.840"), is_uid("1.02"), is_uid("")
+        (True, False, False)
+    """
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def frame_count(header: Dataset) -> int:
@@ -97,14 +116,39 @@ def sources_of(report: Report) -> tuple[SourceImage, ...]:
     for header in headers:
         for keyword in REQUIRED:
             uid = str(header.get(keyword))
-            if not _UID.fullmatch(uid) or len(uid) > 64:
+            if not is_uid(uid):
                 raise _refused(f"the {keyword} of an image is no UID", got=f"{len(uid)} characters")
+        if not _is_image_class(UID(str(header.SOPClassUID))):
+            raise _refused(
+                "an image is of no kind that the DICOM standard knows", got="another SOPClassUID"
+            )
         for keyword in ("PatientID", "IssuerOfPatientID"):
             if isinstance(value_of(header, keyword), MultiValue):
                 raise _refused(f"the {keyword} of an image is no single value", got="several")
     _check_one(headers, "studies", [str(header.StudyInstanceUID) for header in headers])
     _check_one_patient(headers)
     return sources
+
+
+def planes_of(source: SourceImage, finding: Finding) -> range:
+    """Return the planes of an image that a finding spans; none where the model does not say."""
+    if not source.is_volume:
+        return range(1)
+    if finding.slices is None:
+        return range(1) if len(source.frames) == 1 else range(0)
+    first, end = finding.slices
+    return range(first, min(end, len(source.frames)))
+
+
+def reference_to(source: SourceImage, plane: int) -> Dataset:
+    """Return an item that refers to one plane of an image (Image SOP Instance Reference Macro)."""
+    header, frame = source.header_of(plane), source.frame_of(plane)
+    item = Dataset()
+    item.ReferencedSOPClassUID = str(header.SOPClassUID)
+    item.ReferencedSOPInstanceUID = str(header.SOPInstanceUID)
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
+    return item
 
 
 def require(sources: Iterable[SourceImage], keywords: Sequence[str], *, form: str = "") -> None:
@@ -130,6 +174,10 @@ def require(sources: Iterable[SourceImage], keywords: Sequence[str], *, form: st
             got=f"no {', '.join(lacking)}",
             form=form,
         )
+
+
+def _is_image_class(uid: UID) -> bool:
+    return uid.type == "SOP Class" and "Image Storage" in uid.name
 
 
 def _has_value(header: Dataset, keyword: str) -> bool:

@@ -59,6 +59,11 @@ def object_uid(
     return derived_uid(series_uid(report, sources, form), str(number))
 
 
+def finding_uid(series: str, number: int) -> str:
+    """Return the tracking UID of a finding: the same in every form, of the report's series."""
+    return derived_uid(series, "finding", str(number))
+
+
 def _identity(source: SourceImage) -> tuple[str, ...]:
     uids = (str(header.get("SOPInstanceUID", "")) for header in source.headers)
     return (source.image.file_sha256, repr(source.frames), *uids)

@@ -1,0 +1,315 @@
+"""The report as a Comprehensive 3D structured report: what was found, where, how surely, by whom.
+
+Template TID 1500: an image library, a measurement group for each finding with its region, one for
+each image and one for the study, each with its probability and answer, and the conclusion in
+words. What was not assessed says so and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from highdicom.sr import (
+    CodeContentItem,
+    Comprehensive3DSR,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    FindingSite,
+    ImageContentItem,
+    ImageRegion,
+    ImageRegion3D,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    NumContentItem,
+    ObservationContext,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    SourceImageForRegion,
+    TextContentItem,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+
+from fracturax.core.finding import Finding
+from fracturax.core.prediction import ImagePrediction, Status
+from fracturax.core.report import Report
+from fracturax.reporting.dicom import codes as ours
+from fracturax.reporting.dicom.attributes import notice, stamp, text_value
+from fracturax.reporting.dicom.content import algorithm, concept, evidence, observer
+from fracturax.reporting.dicom.geometry import corners, patient_points
+from fracturax.reporting.dicom.source import SourceImage, planes_of
+from fracturax.reporting.dicom.uids import derived_uid, finding_uid, series_uid
+from fracturax.reporting.wording import sentence
+
+_CONTAINS = RelationshipTypeValues.CONTAINS
+_CONTEXT = RelationshipTypeValues.HAS_ACQ_CONTEXT
+_Group = (
+    PlanarROIMeasurementsAndQualitativeEvaluations
+    | VolumetricROIMeasurementsAndQualitativeEvaluations
+    | MeasurementsAndQualitativeEvaluations
+)
+
+
+def make_sr(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
+    """Return the report as one structured report object.
+
+    Args:
+        report: What to tell.
+        sources: Its images with their DICOM objects.
+
+    References:
+        DICOM PS3.3, A.35.13 "Comprehensive 3D SR IOD"; PS3.16, TID 1500 "Measurement Report".
+    """
+    sources = tuple(sources)
+    series = series_uid(report, sources, "sr")
+    modality = sources[0].image.acquisition.modality
+    content = MeasurementReport(
+        observation_context=ObservationContext(observer_device_context=observer(report)),
+        procedure_reported=concept(ours.procedure_of(modality)),
+        imaging_measurements=list(_groups(report, sources, series)),
+    )
+    root = content[0].ContentSequence
+    # Before the measurements, which stand last: the order of the template.
+    root.insert(len(root) - 1, _library(sources))
+    root.append(_conclusion(report))
+    document = Comprehensive3DSR(
+        evidence=evidence(sources),
+        content=content[0],
+        series_instance_uid=series,
+        series_number=1,
+        sop_instance_uid=derived_uid(series, "1"),
+        instance_number=1,
+        is_complete=True,
+        is_final=False,
+    )
+    return [stamp(document, report, sources, form="sr", description="AI structured report")]
+
+
+def _groups(report: Report, sources: Sequence[SourceImage], series: str) -> Iterator[_Group]:
+    """Yield a measurement group for each finding, each image and the study."""
+    number = 0
+    for source in sources:
+        ordered = sorted(source.answer.findings, key=lambda one: -one.probability)
+        for finding in ordered:
+            number += 1
+            yield _finding_group(report, source, finding, series, number)
+    for count, source in enumerate(sources, start=1):
+        yield _answer_group(
+            report,
+            source.answer,
+            TrackingIdentifier(derived_uid(series, "image", str(count)), f"Image {count}"),
+            source=source,
+        )
+    prediction = report.prediction
+    whole = ImagePrediction("study", prediction.status, prediction.probability, prediction.reason)
+    yield _answer_group(
+        report, whole, TrackingIdentifier(derived_uid(series, "study"), "Study"), source=None
+    )
+
+
+def _finding_group(
+    report: Report, source: SourceImage, finding: Finding, series: str, number: int
+) -> _Group:
+    tracking = TrackingIdentifier(finding_uid(series, number), f"Finding {number}")
+    fracture, algorithm_id = concept(ours.FRACTURE), algorithm(report.prediction)
+    sites = _sites(source, finding)
+    measurements = [_probability(finding.probability)]
+    evaluations = [
+        QualitativeEvaluation(
+            concept(ours.CERTAINTY_OF_FINDING), concept(ours.CERTAINTY[finding.certainty])
+        )
+    ]
+    regions: list[Any] = list(_regions(source, finding))
+    if not regions:
+        group = MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=tracking,
+            finding_type=fracture,
+            algorithm_id=algorithm_id,
+            finding_sites=sites,
+            measurements=measurements,
+            qualitative_evaluations=evaluations,
+        )
+        _say(group, "The model does not say in which slices of the scan this lies.")
+        return group
+    if len(regions) > 1:
+        return VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking_identifier=tracking,
+            referenced_regions=regions,
+            finding_type=fracture,
+            algorithm_id=algorithm_id,
+            finding_sites=sites,
+            measurements=measurements,
+            qualitative_evaluations=evaluations,
+        )
+    return PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking,
+        referenced_region=regions[0],
+        finding_type=fracture,
+        algorithm_id=algorithm_id,
+        finding_sites=sites,
+        measurements=measurements,
+        qualitative_evaluations=evaluations,
+    )
+
+
+def _regions(source: SourceImage, finding: Finding) -> Iterator[ImageRegion | ImageRegion3D]:
+    """Yield the outline of a finding's box in every plane it spans."""
+    rows, columns = source.image.pixels.shape[-2:]
+    outline = corners(finding.box, rows=rows, columns=columns)
+    planes = planes_of(source, finding)
+    frame_of_reference = source.frame_of_reference
+    for plane in planes:
+        if frame_of_reference is not None:
+            yield ImageRegion3D(
+                graphic_type="POLYGON",
+                graphic_data=patient_points(source.image.geometry, outline, plane=plane),
+                frame_of_reference_uid=frame_of_reference,
+            )
+        else:
+            yield ImageRegion(
+                graphic_type="POLYLINE",
+                graphic_data=outline,
+                source_image=SourceImageForRegion(*_reference(source, plane)),
+            )
+
+
+def _answer_group(
+    report: Report,
+    answer: ImagePrediction,
+    tracking: TrackingIdentifier,
+    *,
+    source: SourceImage | None,
+) -> MeasurementsAndQualitativeEvaluations:
+    """Return the answer about one image, or about the study where there is no source."""
+    measurements = None if answer.probability is None else [_probability(answer.probability)]
+    images, sites = None, None
+    if source is not None:
+        planes = range(len(source.frames)) if not source.is_volume else [0]
+        images = [SourceImageForMeasurementGroup(*_reference(source, plane)) for plane in planes]
+        sites = _sites(source, None)
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking,
+        finding_type=concept(ours.FRACTURE),
+        algorithm_id=algorithm(report.prediction),
+        finding_sites=sites,
+        measurements=measurements,
+        qualitative_evaluations=[_presence(answer.status)],
+        source_images=images,
+    )
+    if answer.reason is not None:
+        _say(group, f"Not assessed, because {answer.reason}")
+    return group
+
+
+def _say(group: _Group, words: str) -> None:
+    item = TextContentItem(concept(ours.COMMENT), text_value(words, "UT"), _CONTAINS)
+    group[0].ContentSequence.append(item)
+
+
+def _presence(status: Status) -> QualitativeEvaluation:
+    return QualitativeEvaluation(concept(ours.PRESENCE), concept(ours.STATUS[status]))
+
+
+def _probability(value: float) -> Measurement:
+    return Measurement(concept(ours.PROBABILITY), float(value), concept(ours.NO_UNITS))
+
+
+def _sites(source: SourceImage, finding: Finding | None) -> list[FindingSite] | None:
+    """Return where in the body, as the file says, else as the model saw it."""
+    acquisition = source.image.acquisition
+    region = source.answer.region if finding is None else finding.region or source.answer.region
+    site = ours.site_of(acquisition.body_part, region)
+    if site is None:
+        return None
+    side = None if acquisition.laterality is None else ours.LATERALITY[acquisition.laterality]
+    return [FindingSite(concept(site), laterality=None if side is None else concept(side))]
+
+
+def _reference(source: SourceImage, plane: int) -> tuple[str, str, list[int] | None]:
+    header, frame = source.header_of(plane), source.frame_of(plane)
+    uids = str(header.SOPClassUID), str(header.SOPInstanceUID)
+    return (*uids, None if frame is None else [frame])
+
+
+def _library(sources: Sequence[SourceImage]) -> ContainerContentItem:
+    """Return the list of the images, of a scan its first and last slice and those with findings.
+
+    highdicom's own asks for attributes that many films lack; here what is missing is left out.
+
+    References:
+        DICOM PS3.16, TID 1600 "Image Library".
+    """
+    library = ContainerContentItem(concept(ours.IMAGE_LIBRARY), relationship_type=_CONTAINS)
+    group = ContainerContentItem(concept(ours.IMAGE_LIBRARY_GROUP), relationship_type=_CONTAINS)
+    group.ContentSequence = ContentSequence()
+    seen: set[str] = set()
+    for source in sources:
+        planes = {0, len(source.frames) - 1}
+        for finding in source.answer.findings:
+            planes.update(planes_of(source, finding))
+        for plane in sorted(planes):
+            header = source.header_of(plane)
+            if str(header.SOPInstanceUID) in seen:
+                continue
+            seen.add(str(header.SOPInstanceUID))
+            entry = ImageContentItem(
+                concept(ours.SOURCE),
+                str(header.SOPClassUID),
+                str(header.SOPInstanceUID),
+                relationship_type=_CONTAINS,
+            )
+            entry.ContentSequence = ContentSequence(list(_descriptors(source)))
+            group.ContentSequence.append(entry)
+    library.ContentSequence = ContentSequence([group])
+    return library
+
+
+def _descriptors(source: SourceImage) -> Iterator[ContentItem]:
+    """Yield what the file says about an image."""
+    acquisition, geometry = source.image.acquisition, source.image.geometry
+    modality = ours.MODALITY.get(acquisition.modality)
+    if modality is not None:
+        yield CodeContentItem(codes.DCM.Modality, concept(modality), _CONTEXT)
+    rows, columns = source.image.pixels.shape[-2:]
+    for name, count in ((codes.DCM.PixelDataRows, rows), (codes.DCM.PixelDataColumns, columns)):
+        yield NumContentItem(name, int(count), concept(ours.PIXELS), relationship_type=_CONTEXT)
+    if geometry.spacing_mm is not None:
+        down, across = geometry.spacing_mm[-2:]
+        for name, spacing in (
+            (codes.DCM.HorizontalPixelSpacing, across),
+            (codes.DCM.VerticalPixelSpacing, down),
+        ):
+            yield NumContentItem(
+                name, float(spacing), codes.UCUM.Millimeter, relationship_type=_CONTEXT
+            )
+    side = acquisition.laterality
+    if side is not None:
+        value = concept(ours.LATERALITY[side])
+        yield CodeContentItem(codes.DCM.ImageLaterality, value, _CONTEXT)
+
+
+def _conclusion(report: Report) -> ContainerContentItem:
+    """Return the answer about the study in a code and in words, and what holds for all of it."""
+    prediction = report.prediction
+    items: list[ContentItem] = [
+        CodeContentItem(concept(ours.PRESENCE), concept(ours.STATUS[prediction.status]), _CONTAINS),
+        TextContentItem(
+            concept(ours.CONCLUSION), text_value(sentence(prediction), "UT"), _CONTAINS
+        ),
+        TextContentItem(concept(ours.COMMENT), notice(report), _CONTAINS),
+    ]
+    for file in report.study.unreadable:
+        words = text_value(f"Not read: {file.name} ({file.reason})", "UT")
+        items.append(TextContentItem(concept(ours.COMMENT), words, _CONTAINS))
+    container = ContainerContentItem(
+        concept(ours.QUALITATIVE_EVALUATIONS), relationship_type=_CONTAINS
+    )
+    container.ContentSequence = ContentSequence(items)
+    return container
