@@ -41,12 +41,12 @@ ONLY_IF_PRESENT = (
 )
 """Taken over where a source has them (type 3)."""
 
+_DIRECTION = re.compile("[ALRPHF]{1,3}")
 _ALLOWED = {
     "PatientSex": re.compile("[MFO]"),
     "TimezoneOffsetFromUTC": re.compile(r"[+-](0\d|1[0-4])[0-5]\d"),
 }
 _ASCII_ONLY = {"", "ISO_IR 6", "ISO 2022 IR 6"}
-_DIRECTION = re.compile("[ALRPHF]{1,3}")
 _UTF8 = "ISO_IR 192"
 _LONGEST = {"LO": 64, "SH": 16, "CS": 16, "ST": 1024, "LT": 10240, "PN": 64}
 _FIRST_SERIES_NUMBER = 9200  # after those of scanners and work stations
