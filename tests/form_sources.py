@@ -147,7 +147,7 @@ def orientations() -> Iterator[tuple[tuple[int, ...], bool]]:
 def ct_series(
     volume: npt.NDArray[np.int16],
     *,
-    orientation: Sequence[int] = (1, 0, 0, 0, 1, 0),
+    orientation: Sequence[float] = (1, 0, 0, 0, 1, 0),
     against: bool = False,
     spacing: tuple[float, float, float] = (3.0, 0.5, 0.8),
     **attributes: Any,
@@ -167,6 +167,7 @@ def ct_series(
     made = []
     for index, pixels in enumerate(volume):
         number = count - index if against else index + 1
+        place = origin + index * spacing[0] * normal
         complete: dict[str, Any] = {
             **PERSON,
             "SOPClassUID": CT,
@@ -183,8 +184,10 @@ def ct_series(
             "BodyPartExamined": "WRIST",
             "KVP": 120,
             "Laterality": "L",
-            "ImageOrientationPatient": list(orientation),
-            "ImagePositionPatient": [float(mm) for mm in origin + index * spacing[0] * normal],
+            "ImageOrientationPatient": [round(float(cosine), 8) for cosine in orientation],
+            "ImagePositionPatient": [
+                round(float(mm), 6) for mm in origin + index * spacing[0] * normal
+            ],
             "PixelSpacing": list(spacing[1:]),
             "SliceThickness": spacing[0],
             "RescaleSlope": 1,
@@ -193,6 +196,39 @@ def ct_series(
             "BitsStored": 12,
         }
         made.append(film(pixels.astype(np.uint16), **{**complete, **attributes}))
+    return made
+
+
+def enhanced_ct(series: Sequence[Dataset]) -> Dataset:
+    """Return the slices of a CT as the frames of one object, in the same order."""
+    first = series[0]
+    made = film(
+        np.stack([one.pixel_array for one in series]),
+        **PERSON,
+        SOPClassUID=ENHANCED_CT,
+        SOPInstanceUID=f"{STUDY}.4.1",
+        SeriesInstanceUID=f"{STUDY}.4",
+        Modality="CT",
+        ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+        FrameOfReferenceUID=FRAME_OF_REFERENCE,
+        PositionReferenceIndicator="",
+        BodyPartExamined="WRIST",
+        BitsStored=12,
+    )
+    measures, orientation, values, shared = Dataset(), Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = first.PixelSpacing, first.SliceThickness
+    orientation.ImageOrientationPatient = first.ImageOrientationPatient
+    values.RescaleSlope, values.RescaleIntercept, values.RescaleType = 1, -1024, "HU"
+    shared.PixelMeasuresSequence = [measures]
+    shared.PlaneOrientationSequence = [orientation]
+    shared.PixelValueTransformationSequence = [values]
+    made.SharedFunctionalGroupsSequence = [shared]
+    made.PerFrameFunctionalGroupsSequence = []
+    for one in series:
+        position, groups = Dataset(), Dataset()
+        position.ImagePositionPatient = one.ImagePositionPatient
+        groups.PlanePositionSequence = [position]
+        made.PerFrameFunctionalGroupsSequence.append(groups)
     return made
 
 

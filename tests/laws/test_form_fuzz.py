@@ -175,6 +175,7 @@ def _made(kind: str, form: str, changes: Mapping[str, bytes | None]) -> list[byt
     try:
         return form_bytes(report_on(study, {name: (finding,)}), form)
     except FracturaXError as error:
+        assert "failed on this report" not in str(error), error.__cause__
         for keyword in ("PatientName", "PatientID"):
             identifier = (changes.get(keyword) or b"").decode("ascii", "replace")
             assert len(identifier) < 4 or identifier not in str(error)

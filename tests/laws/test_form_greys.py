@@ -19,9 +19,9 @@ from fracturax.reporting.film import display_pixels
 RAMP = np.linspace(0, 4095, 60 * 50).astype(np.uint16).reshape(60, 50)
 
 
-def _table(first: int, entries: np.ndarray) -> Dataset:
+def _table(first: int, entries: np.ndarray, *, bits: int = 12) -> Dataset:
     item = Dataset()
-    item.add_new("LUTDescriptor", "US", [len(entries), first, 12])
+    item.add_new("LUTDescriptor", "US", [len(entries) % 65536, first, bits])
     item.add_new("LUTData", "OW", entries.astype("<u2").tobytes())
     item.ModalityLUTType = "US"
     return item
@@ -29,6 +29,7 @@ def _table(first: int, entries: np.ndarray) -> Dataset:
 
 ROOT = _table(0, 4095 * np.sqrt(np.linspace(0, 1, 4096)))
 FALLING = _table(0, np.arange(4095, -1, -1))
+LARGEST = _table(0, 65535 * np.sqrt(np.linspace(0, 1, 65536)), bits=16)
 NO_WINDOW = {"WindowCenter": None, "WindowWidth": None}
 NO_RESCALE = {"RescaleSlope": None, "RescaleIntercept": None, "RescaleType": None}
 
@@ -46,6 +47,7 @@ CASES: dict[str, dict[str, Any]] = {
         "WindowWidth": 3000,
     },
     "voi lut": {**NO_WINDOW, "VOILUTSequence": [ROOT]},
+    "largest voi lut": {**NO_WINDOW, "VOILUTSequence": [LARGEST]},
     "modality lut": {**NO_RESCALE, "ModalityLUTSequence": [FALLING]},
     "both": {**NO_RESCALE, **NO_WINDOW, "ModalityLUTSequence": [FALLING],
              "VOILUTSequence": [ROOT]},

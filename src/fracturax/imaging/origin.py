@@ -16,7 +16,9 @@ from fracturax.imaging.attributes import text_of
 from fracturax.imaging.header import EXPLICIT_LITTLE, Header
 
 LARGEST_VALUE = (1 << 16) - 2
-"""Values of more bytes (tables, profiles, overlays) are not kept."""
+"""Values of more bytes (profiles, overlays) are not kept."""
+_LUT_DATA = 0x00283006
+_LARGEST_LUT = 2 << 16  # a window as a table of 16 bits: without it a film cannot be shown right
 
 # IconImageSequence is a picture of its own; signatures no longer hold for what is left.
 _LEFT_OUT = frozenset({0x00880200, 0x4FFE0001})
@@ -81,13 +83,17 @@ def _kept(dataset: Dataset, tag: int, character_set: Any) -> bytes:
     if element.is_raw and vr in _KNOWN:
         value: bytes = element.value or b""
         if element.is_little_endian or vr in _ORDERLESS:
-            return _element(tag, vr, value) if len(value) <= LARGEST_VALUE else b""
+            return _element(tag, vr, value) if len(value) <= _limit(tag) else b""
     converted = correct_ambiguous_vr_element(dataset[tag], dataset, True)
     out = DicomBytesIO()
     out.is_little_endian, out.is_implicit_VR = True, False
     write_data_element(out, converted, convert_encodings(character_set or "iso8859"))
     data: bytes = out.getvalue()
-    return data if len(data) <= LARGEST_VALUE else b""
+    return data if len(data) <= _limit(tag) + 12 else b""
+
+
+def _limit(tag: int) -> int:
+    return _LARGEST_LUT if tag == _LUT_DATA else LARGEST_VALUE
 
 
 def _element(tag: int, vr: str, value: bytes) -> bytes:

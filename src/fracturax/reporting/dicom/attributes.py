@@ -96,6 +96,9 @@ def stamp(
     moment = created_at(report, dataset.get("TimezoneOffsetFromUTC"))
     dataset.InstanceCreationDate = dataset.ContentDate = moment.strftime("%Y%m%d")
     dataset.InstanceCreationTime = dataset.ContentTime = moment.strftime("%H%M%S")
+    for equipment in dataset.get("ContributingEquipmentSequence", ()):
+        # The library that built it names itself, at the moment it did so.
+        equipment.ContributionDateTime = moment.strftime("%Y%m%d%H%M%S")
     dataset.ContentQualification = "RESEARCH"
     set_character_set(dataset, sources)
     return dataset

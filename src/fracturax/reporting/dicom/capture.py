@@ -12,9 +12,8 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from fracturax.core.report import Report
 from fracturax.imaging.attributes import text_of
 from fracturax.reporting.dicom.attributes import notice, stamp
-from fracturax.reporting.dicom.references import references
 from fracturax.reporting.dicom.sides import side_of
-from fracturax.reporting.dicom.source import SourceImage
+from fracturax.reporting.dicom.source import SourceImage, reference_to
 from fracturax.reporting.film import View, views_of
 from fracturax.reporting.picture import draw_picture
 from fracturax.reporting.sheet import draw_sheet
@@ -59,7 +58,6 @@ def _copy(
     number: int,
 ) -> Dataset:
     image, plane = source.image, view.slice or 0
-    header, frame = source.header_of(plane), source.frames[plane][1]
     longest = min(max(image.pixels.shape[-2:]), _LONGEST_PX)
     picture = draw_picture(
         report,
@@ -77,8 +75,8 @@ def _copy(
     if spacing is not None and round(1000 * spacing[-2] / spacing[-1]) != 1000:
         # So that it is shown as high and wide as its source, without a spacing to measure by.
         made.PixelAspectRatio = [round(1000 * spacing[-2] / spacing[-1]), 1000]
-    made.SourceImageSequence = [_reference(header, frame)]
-    if text_of(header, "LossyImageCompression") == "01":
+    made.SourceImageSequence = [_reference(source, plane)]
+    if text_of(source.header_of(plane), "LossyImageCompression") == "01":
         made.LossyImageCompression = "01"
     return _stamped(made, report, sources, number=number)
 
@@ -121,13 +119,13 @@ def _stamped(
     return made
 
 
-def _reference(header: Dataset, frame: int) -> Dataset:
+def _reference(source: SourceImage, plane: int) -> Dataset:
     """Return a reference to the image that a copy was drawn from.
 
     References:
         DICOM PS3.16, CID 7202 "Source Image Purposes of Reference".
     """
-    (item,) = references([(header, frame)])
+    item = reference_to(source, plane)
     purpose = Dataset()
     purpose.CodeValue = "121322"
     purpose.CodingSchemeDesignator = "DCM"

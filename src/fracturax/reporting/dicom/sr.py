@@ -30,8 +30,10 @@ from highdicom.sr import (
     RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForRegion,
+    SourceImageForSegmentation,
     TextContentItem,
     TrackingIdentifier,
+    VolumeSurface,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
@@ -139,9 +141,11 @@ def _finding_group(
         _say(group, "The model does not say in which slices of the scan this lies.")
         return group
     if len(regions) > 1:
+        surface = _surface(source, finding)
         return VolumetricROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=tracking,
-            referenced_regions=regions,
+            referenced_regions=regions if surface is None else None,
+            referenced_volume_surface=surface,
             finding_type=fracture,
             algorithm_id=algorithm_id,
             finding_sites=sites,
@@ -156,6 +160,25 @@ def _finding_group(
         finding_sites=sites,
         measurements=measurements,
         qualitative_evaluations=evaluations,
+    )
+
+
+def _surface(source: SourceImage, finding: Finding) -> VolumeSurface | None:
+    """Return a finding's box over several slices in the patient; None without its place there.
+
+    References:
+        DICOM PS3.16, TID 1411 "Volumetric ROI Measurements and Qualitative Evaluations".
+    """
+    if source.frame_of_reference is None:
+        return None
+    rows, columns = source.image.pixels.shape[-2:]
+    outline = corners(finding.box, rows=rows, columns=columns)
+    planes = planes_of(source, finding)
+    return VolumeSurface(
+        "POLYGON",
+        [patient_points(source.image.geometry, outline, plane=plane) for plane in planes],
+        source.frame_of_reference,
+        source_images=[SourceImageForSegmentation(*_reference(source, plane)) for plane in planes],
     )
 
 
