@@ -327,8 +327,10 @@ def test_the_objects_are_valid_and_read_by_others(tmp_path: Path, form: str, kin
             expected = "Imaging Measurement Report" if form == "sr" else "Of Interest"
             assert expected in dump and "\nE: " not in dump, dump
         if form == "sr":
-            groups = srread(io.BytesIO(data)).content.get_image_measurement_groups()
-            assert groups[-1].tracking_identifier == "Study"
+            content = srread(io.BytesIO(data)).content
+            groups = content.get_planar_roi_measurement_groups()
+            groups += content.get_volumetric_roi_measurement_groups()
+            assert len(groups) == len(report.prediction.findings)
 
 
 def _run(*command: str | Path) -> str:

@@ -6,15 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from fracturax.core.errors import ConfigError
+from dicom_builders import save
+from form_sources import block, radiograph, report_on
+from fracturax.core.errors import ConfigError, DataError
 from fracturax.core.provenance import sha256_of_file
 from fracturax.core.report import Report
 from fracturax.core.study import Study
-from fracturax.reporting import WRITABLE_SUFFIXES, write_report
+from fracturax.imaging import open_study
+from fracturax.reporting import write_report
+from fracturax.reporting.forms import FORMS
 from fracturax.reporting.replacement import replacing
 
 
-@pytest.mark.parametrize("suffix", [*WRITABLE_SUFFIXES, ".HTML"])
+@pytest.mark.parametrize(
+    "suffix", [*(form.suffix for form in FORMS.values() if form.source != "needed"), ".HTML"]
+)
 def test_every_form_is_written_and_replaces_a_former_one(
     suffix: str, report: Report, unassessed_of: Callable[..., Report], tmp_path: Path
 ) -> None:
@@ -26,9 +32,26 @@ def test_every_form_is_written_and_replaces_a_former_one(
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".dcm", ".gsps.dcm"])
+def test_a_dicom_form_of_other_images_is_refused(
+    suffix: str, report: Report, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"not read from DICOM.*use html, json, png, csv"):
+        write_report(report, tmp_path / f"report{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_form_of_several_objects_numbers_its_files(tmp_path: Path) -> None:
+    study = open_study(save(radiograph(block((64, 48), (slice(9), slice(9)))), tmp_path / "a.dcm"))
+    path = tmp_path / "wrist.sc.dcm"
+    assert write_report(report_on(study, {}), path) == path
+    written = sorted(file.name for file in tmp_path.iterdir())
+    assert written == ["a.dcm", "wrist.sc-2.dcm", "wrist.sc.dcm"]
+
+
 def test_an_unknown_suffix_names_those_that_work(report: Report, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\.pdf.*\.json, \.html, \.png, \.csv"):
-        write_report(report, tmp_path / "report.pdf")
+    with pytest.raises(ConfigError, match=r"\.doc.*\.html, \.json, \.png, \.csv"):
+        write_report(report, tmp_path / "report.doc")
     with pytest.raises(ConfigError, match="no suffix"):
         write_report(report, tmp_path / "report")
 

@@ -140,6 +140,18 @@ def planes_of(source: SourceImage, finding: Finding) -> range:
     return range(first, min(end, len(source.frames)))
 
 
+def numbered_findings(
+    sources: Sequence[SourceImage],
+) -> tuple[tuple[int, SourceImage, Finding], ...]:
+    """Return the findings of all images, the most probable first, numbered from 1.
+
+    The order is that of `Prediction.findings`, so a number means the same in every form.
+    """
+    every = [(source, finding) for source in sources for finding in source.answer.findings]
+    every.sort(key=lambda pair: -pair[1].probability)
+    return tuple((number, *pair) for number, pair in enumerate(every, start=1))
+
+
 def reference_to(source: SourceImage, plane: int) -> Dataset:
     """Return an item that refers to one plane of an image (Image SOP Instance Reference Macro)."""
     header, frame = source.header_of(plane), source.frame_of(plane)
