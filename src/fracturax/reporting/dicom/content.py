@@ -22,6 +22,7 @@ from fracturax.reporting.dicom.attributes import (
 from fracturax.reporting.dicom.codes import Code
 from fracturax.reporting.dicom.source import REQUIRED, SourceImage
 from fracturax.reporting.dicom.uids import derived_uid
+from fracturax.reporting.wording import sentence
 
 
 def concept(code: Code) -> CodedConcept:
@@ -72,6 +73,11 @@ def algorithm_parameters(prediction: Prediction) -> list[str]:
         f"high-sensitivity threshold {points.high_sensitivity:.6g}",
         f"high-specificity threshold {points.high_specificity:.6g}",
     ]
+
+
+def conclusion(prediction: Prediction) -> str:
+    """Return the answer in words, in letters that every character set has."""
+    return text_value(sentence(prediction).replace(" · ", ", "), "UT")
 
 
 def evidence(sources: tuple[SourceImage, ...]) -> list[Dataset]:

@@ -9,11 +9,10 @@ from pydicom.dataset import Dataset
 
 from fracturax.core.report import Report
 from fracturax.reporting.dicom import codes
-from fracturax.reporting.dicom.attributes import notice, stamp, text_value
-from fracturax.reporting.dicom.content import concept, evidence, observer
+from fracturax.reporting.dicom.attributes import notice, stamp
+from fracturax.reporting.dicom.content import concept, conclusion, evidence, observer
 from fracturax.reporting.dicom.source import SourceImage, planes_of
 from fracturax.reporting.dicom.uids import derived_uid, series_uid
-from fracturax.reporting.wording import sentence
 
 _MARKED = ("fracture", "doubt")
 
@@ -44,7 +43,7 @@ def make_ko(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
         document_title=concept(codes.OF_INTEREST),
         referenced_objects=[by_uid[str(header.SOPInstanceUID)] for header in headers],
         observer_device_context=observer(report),
-        description=text_value(f"{sentence(report.prediction)}. {notice(report)}", "UT"),
+        description=f"{conclusion(report.prediction)}. {notice(report)}",
     )
     references = [item for item in content[0].ContentSequence if item.ValueType == "IMAGE"]
     for reference, (source, plane) in zip(references, keys, strict=True):

@@ -30,12 +30,13 @@ from fracturax.reporting.dicom.attributes import (
 )
 from fracturax.reporting.dicom.codes import Code
 from fracturax.reporting.dicom.geometry import pixel_range
-from fracturax.reporting.dicom.source import SourceImage, planes_of, reference_to, require
+from fracturax.reporting.dicom.source import SourceImage, planes_of, reference_to, refused, require
 from fracturax.reporting.dicom.uids import derived_uid, finding_uid, object_uid, series_uid
 from fracturax.reporting.wording import BOX_COLOR, percent
 
 _SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 _OUTLINED = "pixels that the model marked"
+_COUNT = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6}
 _BOXED = "box of the finding, not its outline"
 
 
@@ -315,10 +316,15 @@ def _add_references(dataset: Dataset, frames: list[tuple[_Segment, int]]) -> Non
 
 
 def _placed(source: SourceImage, plane: int, sequence: str, keyword: str) -> tuple[float, ...]:
+    """Return position or orientation of a plane as its own file says it, to the last digit."""
     groups = groups_of(source.header_of(plane), source.frames[plane][1] - 1)
     holder = macro_of(groups, sequence, keyword)
-    assert holder is not None, "a placed volume has planes with a place"
-    return numbers_of(holder, keyword)
+    numbers = () if holder is None else numbers_of(holder, keyword)
+    if len(numbers) != _COUNT[keyword] or not np.isfinite(numbers).all():
+        raise refused(
+            "a slice lacks attributes that SEG needs", got=f"no valid {keyword}", form="seg"
+        )
+    return numbers
 
 
 def _algorithm(prediction: Prediction) -> Dataset:

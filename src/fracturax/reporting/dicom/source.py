@@ -105,11 +105,11 @@ def sources_of(report: Report) -> tuple[SourceImage, ...]:
     for image, answer in answered_images(report):
         origin = image.origin
         if origin is None:
-            raise _refused("the study was not read from DICOM", got="other image files")
+            raise refused("the study was not read from DICOM", got="other image files")
         decoded = tuple(dcmread(BytesIO(header)) for header in origin.headers)
         found.append(SourceImage(image, answer, decoded, origin.frames))
     if not found:
-        raise _refused("no image of the study could be read", got="no DICOM object to refer to")
+        raise refused("no image of the study could be read", got="no DICOM object to refer to")
     sources = tuple(found)
     require(sources, REQUIRED)
     headers = [header for source in sources for header in source.headers]
@@ -117,14 +117,14 @@ def sources_of(report: Report) -> tuple[SourceImage, ...]:
         for keyword in REQUIRED:
             uid = str(header.get(keyword))
             if not is_uid(uid):
-                raise _refused(f"the {keyword} of an image is no UID", got=f"{len(uid)} characters")
+                raise refused(f"the {keyword} of an image is no UID", got=f"{len(uid)} characters")
         if not _is_image_class(UID(str(header.SOPClassUID))):
-            raise _refused(
+            raise refused(
                 "an image is of no kind that the DICOM standard knows", got="another SOPClassUID"
             )
         for keyword in ("PatientID", "IssuerOfPatientID"):
             if isinstance(value_of(header, keyword), MultiValue):
-                raise _refused(f"the {keyword} of an image is no single value", got="several")
+                raise refused(f"the {keyword} of an image is no single value", got="several")
     _check_one(headers, "studies", [str(header.StudyInstanceUID) for header in headers])
     _check_one_patient(headers)
     return sources
@@ -169,7 +169,7 @@ def require(sources: Iterable[SourceImage], keywords: Sequence[str], *, form: st
         if any(not _has_value(header, keyword) for header in headers)
     ]
     if lacking:
-        raise _refused(
+        raise refused(
             f"an image lacks attributes that {form.upper() or 'every DICOM form'} needs",
             got=f"no {', '.join(lacking)}",
             form=form,
@@ -188,7 +188,7 @@ def _has_value(header: Dataset, keyword: str) -> bool:
 def _check_one(headers: Sequence[Dataset], what: str, values: Iterable[str]) -> None:
     different = set(values)
     if len(different) > 1:
-        raise _refused(
+        raise refused(
             f"the images belong to several {what}", got=f"{len(different)} {what}", mixed=True
         )
 
@@ -207,7 +207,15 @@ def _comparable(header: Dataset, keyword: str) -> str:
     return value.strip()
 
 
-def _refused(what: str, *, got: str, form: str = "", mixed: bool = False) -> DataError:
+def refused(what: str, *, got: str, form: str = "", mixed: bool = False) -> DataError:
+    """Return the error that refuses a source: what lacks, and which forms work without.
+
+    Args:
+        what: What is wrong.
+        got: What was met; never an identifier.
+        form: Name of the form that needs it; every DICOM form if empty.
+        mixed: Whether the images do not belong together, so that no other form helps.
+    """
     from fracturax.reporting.forms import FORMS, forms_without_source
 
     working = forms_without_source()

@@ -44,11 +44,10 @@ from fracturax.core.prediction import ImagePrediction, Status
 from fracturax.core.report import Report
 from fracturax.reporting.dicom import codes as ours
 from fracturax.reporting.dicom.attributes import notice, stamp, text_value
-from fracturax.reporting.dicom.content import algorithm, concept, evidence, observer
+from fracturax.reporting.dicom.content import algorithm, concept, conclusion, evidence, observer
 from fracturax.reporting.dicom.geometry import corners, patient_points
 from fracturax.reporting.dicom.source import SourceImage, planes_of
 from fracturax.reporting.dicom.uids import derived_uid, finding_uid, series_uid
-from fracturax.reporting.wording import sentence
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _CONTEXT = RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -119,88 +118,54 @@ def _groups(report: Report, sources: Sequence[SourceImage], series: str) -> Iter
 def _finding_group(
     report: Report, source: SourceImage, finding: Finding, series: str, number: int
 ) -> _Group:
-    tracking = TrackingIdentifier(finding_uid(series, number), f"Finding {number}")
-    fracture, algorithm_id = concept(ours.FRACTURE), algorithm(report.prediction)
-    sites = _sites(source, finding)
-    measurements = [_probability(finding.probability)]
-    evaluations = [
-        QualitativeEvaluation(
-            concept(ours.CERTAINTY_OF_FINDING), concept(ours.CERTAINTY[finding.certainty])
-        )
-    ]
-    regions: list[Any] = list(_regions(source, finding))
-    if not regions:
-        group = MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=tracking,
-            finding_type=fracture,
-            algorithm_id=algorithm_id,
-            finding_sites=sites,
-            measurements=measurements,
-            qualitative_evaluations=evaluations,
-        )
+    certainty = concept(ours.CERTAINTY[finding.certainty])
+    said: dict[str, Any] = {
+        "tracking_identifier": TrackingIdentifier(finding_uid(series, number), f"Finding {number}"),
+        "finding_type": concept(ours.FRACTURE),
+        "algorithm_id": algorithm(report.prediction),
+        "finding_sites": _sites(source, finding),
+        "measurements": [_probability(finding.probability)],
+        "qualitative_evaluations": [
+            QualitativeEvaluation(concept(ours.CERTAINTY_OF_FINDING), certainty)
+        ],
+    }
+    planes = planes_of(source, finding)
+    if not planes:
+        group = MeasurementsAndQualitativeEvaluations(**said)
         _say(group, "The model does not say in which slices of the scan this lies.")
         return group
-    if len(regions) > 1:
-        surface = _surface(source, finding)
-        return VolumetricROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=tracking,
-            referenced_regions=regions if surface is None else None,
-            referenced_volume_surface=surface,
-            finding_type=fracture,
-            algorithm_id=algorithm_id,
-            finding_sites=sites,
-            measurements=measurements,
-            qualitative_evaluations=evaluations,
-        )
-    return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking,
-        referenced_region=regions[0],
-        finding_type=fracture,
-        algorithm_id=algorithm_id,
-        finding_sites=sites,
-        measurements=measurements,
-        qualitative_evaluations=evaluations,
-    )
-
-
-def _surface(source: SourceImage, finding: Finding) -> VolumeSurface | None:
-    """Return a finding's box over several slices in the patient; None without its place there.
-
-    References:
-        DICOM PS3.16, TID 1411 "Volumetric ROI Measurements and Qualitative Evaluations".
-    """
-    if source.frame_of_reference is None:
-        return None
     rows, columns = source.image.pixels.shape[-2:]
     outline = corners(finding.box, rows=rows, columns=columns)
-    planes = planes_of(source, finding)
-    return VolumeSurface(
-        "POLYGON",
-        [patient_points(source.image.geometry, outline, plane=plane) for plane in planes],
-        source.frame_of_reference,
-        source_images=[SourceImageForSegmentation(*_reference(source, plane)) for plane in planes],
-    )
-
-
-def _regions(source: SourceImage, finding: Finding) -> Iterator[ImageRegion | ImageRegion3D]:
-    """Yield the outline of a finding's box in every plane it spans."""
-    rows, columns = source.image.pixels.shape[-2:]
-    outline = corners(finding.box, rows=rows, columns=columns)
-    planes = planes_of(source, finding)
     frame_of_reference = source.frame_of_reference
-    for plane in planes:
-        if frame_of_reference is not None:
-            yield ImageRegion3D(
-                graphic_type="POLYGON",
-                graphic_data=patient_points(source.image.geometry, outline, plane=plane),
-                frame_of_reference_uid=frame_of_reference,
-            )
-        else:
-            yield ImageRegion(
+    if frame_of_reference is None:
+        regions = [
+            ImageRegion(
                 graphic_type="POLYLINE",
                 graphic_data=outline,
                 source_image=SourceImageForRegion(*_reference(source, plane)),
             )
+            for plane in planes
+        ]
+        if len(regions) == 1:
+            return PlanarROIMeasurementsAndQualitativeEvaluations(
+                **said, referenced_region=regions[0]
+            )
+        return VolumetricROIMeasurementsAndQualitativeEvaluations(
+            **said, referenced_regions=regions
+        )
+    outlines = [patient_points(source.image.geometry, outline, plane=plane) for plane in planes]
+    if len(outlines) == 1:
+        region = ImageRegion3D("POLYGON", outlines[0], frame_of_reference)
+        return PlanarROIMeasurementsAndQualitativeEvaluations(**said, referenced_region=region)
+    surface = VolumeSurface(
+        graphic_type="POLYGON",
+        graphic_data=outlines,
+        frame_of_reference_uid=frame_of_reference,
+        source_images=[SourceImageForSegmentation(*_reference(source, plane)) for plane in planes],
+    )
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        **said, referenced_volume_surface=surface
+    )
 
 
 def _answer_group(
@@ -323,9 +288,7 @@ def _conclusion(report: Report) -> ContainerContentItem:
     prediction = report.prediction
     items: list[ContentItem] = [
         CodeContentItem(concept(ours.PRESENCE), concept(ours.STATUS[prediction.status]), _CONTAINS),
-        TextContentItem(
-            concept(ours.CONCLUSION), text_value(sentence(prediction), "UT"), _CONTAINS
-        ),
+        TextContentItem(concept(ours.CONCLUSION), conclusion(prediction), _CONTAINS),
         TextContentItem(concept(ours.COMMENT), notice(report), _CONTAINS),
     ]
     for file in report.study.unreadable:
