@@ -25,8 +25,8 @@ _PRIMITIVES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Measurements", "sr", "probability of the study, each image and each finding", ("122157",)),
     ("Regions", "sr", "outline of each box: in pixels of a film, in the patient of a CT", ("SCOORD",)),
-    ("Regions", "seg", "each finding as a segment: its mask, or its box filled", ("125605004*",)),
-    ("Locations", "", "not written: every finding has a region", ()),
+    ("Regions", "seg", "each finding as a segment: its mask, or its box filled", ("SegmentSequence", "RecommendedDisplayCIELabValue")),
+    ("Locations", "", "not written: a finding has a region", ()),
     ("Parametric maps", "", "not written; the activation map is on the HTML page", ()),
     ("Tracking identifiers", "sr", "UID and name of each finding, image and the study", ("112040",)),
     ("Tracking identifiers", "seg", "those of the findings in the structured report", ("TrackingUID",)),
@@ -163,7 +163,7 @@ def _profile(objects: Objects) -> Iterator[str]:
     rows = []
     for primitive, form, words, shown_by in _PRIMITIVES:
         for mark in shown_by:
-            if not any(_holds(made, mark.rstrip("*")) for made in objects[form]) and mark[-1] != "*":
+            if not any(_holds(made, mark) for made in objects[form]):
                 raise LookupError(f"no {mark} in the form {form}, which is said to carry it")
         rows.append((primitive, f"`{form}`" if form else "none", words))
     yield _table(("primitive", "form", "how"), rows)

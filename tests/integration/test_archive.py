@@ -130,6 +130,7 @@ def test_dsrdump_reads_the_structured_report(report: Report, tmp_path: Path) -> 
     assert said.returncode == 0, said.stderr
     assert "Imaging Measurement Report" in said.stdout
     assert said.stdout.count('"Measurement Group"') == 4
+    assert said.stdout.count('"Presence"') == 1 + 2  # the study, its images
     assert "Fracture of bone" in said.stdout
 
 

@@ -1,8 +1,11 @@
 """The report as a Comprehensive 3D structured report: what was found, where, how surely, by whom.
 
-Template TID 1500: an image library, a measurement group for each finding with its region, one for
-each image and one for the study, each with its probability and answer, and the conclusion in
-words. What was not assessed says so and why.
+Template TID 1500: an image library, a measurement group for each finding with its region, and the
+answers about the study and each image as qualitative evaluations, each with its probability. What
+was not assessed says so and why.
+
+An answer about a whole image is no measurement group: it has no region, and OHIF (3.13) shows
+nothing of a report in which one group lacks it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ from highdicom.sr import (
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     RelationshipTypeValues,
-    SourceImageForMeasurementGroup,
     SourceImageForRegion,
     SourceImageForSegmentation,
     TextContentItem,
@@ -40,7 +42,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from fracturax.core.finding import Finding
-from fracturax.core.prediction import ImagePrediction, Status
+from fracturax.core.prediction import Status
 from fracturax.core.report import Report
 from fracturax.reporting.dicom import codes as ours
 from fracturax.reporting.dicom.attributes import notice, stamp, text_value
@@ -51,6 +53,8 @@ from fracturax.reporting.dicom.uids import derived_uid, finding_uid, series_uid
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _CONTEXT = RelationshipTypeValues.HAS_ACQ_CONTEXT
+_PROPERTIES = RelationshipTypeValues.HAS_PROPERTIES
+_INFERRED_FROM = RelationshipTypeValues.INFERRED_FROM
 _Group = (
     PlanarROIMeasurementsAndQualitativeEvaluations
     | VolumetricROIMeasurementsAndQualitativeEvaluations
@@ -74,12 +78,15 @@ def make_sr(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=observer(report)),
         procedure_reported=concept(ours.procedure_of(modality)),
-        imaging_measurements=list(_groups(report, sources, series)),
+        imaging_measurements=list(_groups(report, sources, series)) or [_no_group(series)],
     )
     root = content[0].ContentSequence
-    # Before the measurements, which stand last: the order of the template.
-    root.insert(len(root) - 1, _library(sources))
-    root.append(_conclusion(report))
+    # Stands last; highdicom asks for it, the template does not.
+    measured = root.pop()
+    root.append(_library(sources))
+    if any(source.answer.findings for source in sources):
+        root.append(measured)
+    root.append(_evaluations(report, sources))
     document = Comprehensive3DSR(
         evidence=evidence(sources),
         content=content[0],
@@ -94,24 +101,19 @@ def make_sr(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
 
 
 def _groups(report: Report, sources: Sequence[SourceImage], series: str) -> Iterator[_Group]:
-    """Yield a measurement group for each finding, each image and the study."""
+    """Yield a measurement group for each finding."""
     number = 0
     for source in sources:
         ordered = sorted(source.answer.findings, key=lambda one: -one.probability)
         for finding in ordered:
             number += 1
             yield _finding_group(report, source, finding, series, number)
-    for count, source in enumerate(sources, start=1):
-        yield _answer_group(
-            report,
-            source.answer,
-            TrackingIdentifier(derived_uid(series, "image", str(count)), f"Image {count}"),
-            source=source,
-        )
-    prediction = report.prediction
-    whole = ImagePrediction("study", prediction.status, prediction.probability, prediction.reason)
-    yield _answer_group(
-        report, whole, TrackingIdentifier(derived_uid(series, "study"), "Study"), source=None
+
+
+def _no_group(series: str) -> MeasurementsAndQualitativeEvaluations:
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(finding_uid(series, 0), "none"),
+        finding_type=concept(ours.FRACTURE),
     )
 
 
@@ -168,41 +170,9 @@ def _finding_group(
     )
 
 
-def _answer_group(
-    report: Report,
-    answer: ImagePrediction,
-    tracking: TrackingIdentifier,
-    *,
-    source: SourceImage | None,
-) -> MeasurementsAndQualitativeEvaluations:
-    """Return the answer about one image, or about the study where there is no source."""
-    measurements = None if answer.probability is None else [_probability(answer.probability)]
-    images, sites = None, None
-    if source is not None:
-        planes = range(len(source.frames)) if not source.is_volume else [0]
-        images = [SourceImageForMeasurementGroup(*_reference(source, plane)) for plane in planes]
-        sites = _sites(source, None)
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking,
-        finding_type=concept(ours.FRACTURE),
-        algorithm_id=algorithm(report.prediction),
-        finding_sites=sites,
-        measurements=measurements,
-        qualitative_evaluations=[_presence(answer.status)],
-        source_images=images,
-    )
-    if answer.reason is not None:
-        _say(group, f"Not assessed, because {answer.reason}")
-    return group
-
-
 def _say(group: _Group, words: str) -> None:
     item = TextContentItem(concept(ours.COMMENT), text_value(words, "UT"), _CONTAINS)
     group[0].ContentSequence.append(item)
-
-
-def _presence(status: Status) -> QualitativeEvaluation:
-    return QualitativeEvaluation(concept(ours.PRESENCE), concept(ours.STATUS[status]))
 
 
 def _probability(value: float) -> Measurement:
@@ -283,13 +253,16 @@ def _descriptors(source: SourceImage) -> Iterator[ContentItem]:
         yield CodeContentItem(codes.DCM.ImageLaterality, value, _CONTEXT)
 
 
-def _conclusion(report: Report) -> ContainerContentItem:
-    """Return the answer about the study in a code and in words, and what holds for all of it."""
+def _evaluations(report: Report, sources: Sequence[SourceImage]) -> ContainerContentItem:
+    """Return the answers about the study and each image, in codes and in words."""
     prediction = report.prediction
+    whole = _answer(prediction.status, prediction.probability)
+    whole.ContentSequence.extend(algorithm(prediction))
     items: list[ContentItem] = [
-        CodeContentItem(concept(ours.PRESENCE), concept(ours.STATUS[prediction.status]), _CONTAINS),
+        whole,
         TextContentItem(concept(ours.CONCLUSION), conclusion(prediction), _CONTAINS),
         TextContentItem(concept(ours.COMMENT), notice(report), _CONTAINS),
+        *(_image_answer(source) for source in sources),
     ]
     for file in report.study.unreadable:
         words = text_value(f"Not read: {file.name} ({file.reason})", "UT")
@@ -299,3 +272,32 @@ def _conclusion(report: Report) -> ContainerContentItem:
     )
     container.ContentSequence = ContentSequence(items)
     return container
+
+
+def _image_answer(source: SourceImage) -> CodeContentItem:
+    """Return the answer about one image, inferred from it."""
+    answer = source.answer
+    item = _answer(answer.status, answer.probability)
+    item.ContentSequence.extend(_sites(source, None) or ())
+    if answer.reason is not None:
+        words = text_value(f"Not assessed, because {answer.reason}", "UT")
+        item.ContentSequence.append(TextContentItem(concept(ours.COMMENT), words, _PROPERTIES))
+    for plane in (0,) if source.is_volume else range(len(source.frames)):
+        uids_and_frames = _reference(source, plane)
+        item.ContentSequence.append(
+            ImageContentItem(
+                concept(ours.SOURCE), *uids_and_frames, relationship_type=_INFERRED_FROM
+            )
+        )
+    return item
+
+
+def _answer(status: Status, probability: float | None) -> CodeContentItem:
+    """Return whether there is a fracture, with its probability."""
+    item = CodeContentItem(concept(ours.PRESENCE), concept(ours.STATUS[status]), _CONTAINS)
+    item.ContentSequence = ContentSequence()
+    if probability is not None:
+        unit, name = concept(ours.NO_UNITS), concept(ours.PROBABILITY)
+        number = NumContentItem(name, float(probability), unit, relationship_type=_PROPERTIES)
+        item.ContentSequence.append(number)
+    return item
