@@ -24,7 +24,7 @@ from fracturax.reporting.film import answered_images
 REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 """Attributes without which nothing can be filed with a study."""
 
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+_UID = re.compile(r"[012](\.(0|[1-9]\d*))+")
 _NAME_SEPARATORS = re.compile(r"[\s^=,]+")
 
 
