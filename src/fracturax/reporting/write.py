@@ -64,7 +64,9 @@ use .html, .json, .png, .csv, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .p
     made = next(iter(make_forms(report, [_FORM_OF_SUFFIX[suffix]])))
     if made.error is not None:
         raise made.error
-    return write_files(report, made.files, path.with_name(path.name[: -len(suffix)]), suffix)[0]
+    # As it was given: `.HTML` stays so.
+    stem, suffix = path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return write_files(report, made.files, path.with_name(stem), suffix)[0]
 
 
 def write_files(
