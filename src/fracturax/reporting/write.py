@@ -50,7 +50,7 @@ def write_report(report: Report, path: Path | str) -> Path:
         Traceback (most recent call last):
         ...
         fracturax.core.errors.ConfigError: reports have no such form; got '.doc'; \
-use .html, .json, .png, .csv, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .pdf.dcm, \
+use .html, .json, .png, .csv, .pdf, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .pdf.dcm, \
 .fhir.json, .hl7, .dcm
     """
     path = Path(path)
