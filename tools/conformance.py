@@ -1,4 +1,4 @@
-"""The page docs/reference/conformance.md: what the written objects hold, read from objects made now.
+"""The page docs/reference/conformance.md: what written objects hold, read from objects made now.
 
 Every table is taken from the forms of the example study (its films are synthetic, and where it is
 broken is known), or from the constants that the writers use; `tools/reference.py` writes and checks
@@ -24,14 +24,39 @@ _PRIMITIVES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("705057003", "111012"),
     ),
     ("Measurements", "sr", "probability of the study, each image and each finding", ("122157",)),
-    ("Regions", "sr", "outline of each box: in pixels of a film, in the patient of a CT", ("SCOORD",)),
-    ("Regions", "seg", "each finding as a segment: its mask, or its box filled", ("SegmentSequence", "RecommendedDisplayCIELabValue")),
+    (
+        "Regions",
+        "sr",
+        "outline of each box: in pixels of a film, in the patient of a CT",
+        ("SCOORD",),
+    ),
+    (
+        "Regions",
+        "seg",
+        "each finding as a segment: its mask, or its box filled",
+        ("SegmentSequence", "RecommendedDisplayCIELabValue"),
+    ),
     ("Locations", "", "not written: a finding has a region", ()),
     ("Parametric maps", "", "not written; the activation map is on the HTML page", ()),
-    ("Tracking identifiers", "sr", "UID and name of each finding, image and the study", ("112040",)),
-    ("Tracking identifiers", "seg", "those of the findings in the structured report", ("TrackingUID",)),
+    (
+        "Tracking identifiers",
+        "sr",
+        "UID and name of each finding, image and the study",
+        ("112040",),
+    ),
+    (
+        "Tracking identifiers",
+        "seg",
+        "those of the findings in the structured report",
+        ("TrackingUID",),
+    ),
     ("Image references", "ko", "films with a finding, slices in the middle of one", ("113000",)),
-    ("Image references", "sr", "image library: every film; first, last and marked slices", ("111028",)),
+    (
+        "Image references",
+        "sr",
+        "image library: every film; first, last and marked slices",
+        ("111028",),
+    ),
     ("Algorithm", "sr", "name, version, hashes, thresholds (TID 4019)", ("111001", "111003")),
     ("Presentation", "gsps", "boxes and words over the untouched film", ("POLYLINE",)),
     ("Presentation", "sc", "for displays that show none of these: a picture", ("DERIVED",)),
@@ -177,9 +202,7 @@ def _holds(dataset: Any, mark: str) -> bool:
         if element.VR == "SQ":
             if any(_holds(item, mark) for item in element.value):
                 return True
-        elif element.VR in ("SH", "CS", "LO") and mark in str(element.value).split("'"):
-            return True
-        elif str(element.value) == mark:
+        elif mark in (str(element.value), *str(element.value).split("'")):
             return True
     return False
 
