@@ -167,6 +167,7 @@ def ct_series(
     made = []
     for index, pixels in enumerate(volume):
         number = count - index if against else index + 1
+        place = origin + index * spacing[0] * normal
         complete: dict[str, Any] = {
             **PERSON,
             "SOPClassUID": CT,
