@@ -64,8 +64,9 @@ use .html, .json, .png, .csv, .pdf, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.d
     made = next(iter(make_forms(report, [_FORM_OF_SUFFIX[suffix]])))
     if made.error is not None:
         raise made.error
-    stem, as_given = path.name[: -len(suffix)], path.name[-len(suffix) :]
-    return write_files(report, made.files, path.with_name(stem), as_given)[0]
+    # As it was given: `.HTML` stays so.
+    stem, suffix = path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return write_files(report, made.files, path.with_name(stem), suffix)[0]
 
 
 def write_files(
