@@ -185,9 +185,7 @@ def ct_series(
             "KVP": 120,
             "Laterality": "L",
             "ImageOrientationPatient": [round(float(cosine), 8) for cosine in orientation],
-            "ImagePositionPatient": [
-                round(float(mm), 6) for mm in origin + index * spacing[0] * normal
-            ],
+            "ImagePositionPatient": [round(float(mm), 6) for mm in place],
             "PixelSpacing": list(spacing[1:]),
             "SliceThickness": spacing[0],
             "RescaleSlope": 1,

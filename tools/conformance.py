@@ -1,4 +1,4 @@
-"""The page docs/reference/conformance.md: what the written objects hold, read from objects made now.
+"""The page docs/reference/conformance.md: what written objects hold, read from objects made now.
 
 Every table is taken from the forms of the example study (its films are synthetic, and where it is
 broken is known), or from the constants that the writers use; `tools/reference.py` writes and checks
@@ -202,9 +202,7 @@ def _holds(dataset: Any, mark: str) -> bool:
         if element.VR == "SQ":
             if any(_holds(item, mark) for item in element.value):
                 return True
-        elif element.VR in ("SH", "CS", "LO") and mark in str(element.value).split("'"):
-            return True
-        elif str(element.value) == mark:
+        elif mark in (str(element.value), *str(element.value).split("'")):
             return True
     return False
 

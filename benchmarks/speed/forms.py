@@ -25,14 +25,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-TARGET_S = 1.5
-
-# Before NumPy and OpenCV start their threads: what is measured is one core.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = "1"
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
 import cv2
 import highdicom
 import numpy as np
@@ -45,7 +37,8 @@ from fracturax.core.report import Report
 from fracturax.reporting.forms import FORMS, make_forms
 from fracturax.reporting.picture import draw_picture
 
-cv2.setNumThreads(1)
+HERE = Path(__file__).parent
+TARGET_S = 1.5
 
 
 def measure(work: Callable[[], object], *, runs: int) -> dict[str, float]:
@@ -138,6 +131,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--out", type=Path, default=HERE / "forms.json")
     options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    cv2.setNumThreads(1)
     report, forms = example(), list(FORMS)
     sources = [
         pydicom.dcmread(path) for path in sorted((fx.example_study_folder() / "forearm").iterdir())

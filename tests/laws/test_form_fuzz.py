@@ -34,6 +34,7 @@ FILM = radiograph(block(SHAPE, (slice(10, 20), slice(5, 30))))
 SLICES = ct_series(block((3, *SHAPE), (slice(1, 2), slice(10, 20), slice(5, 30)), dtype=np.int16))
 SOURCES = (FILM, *SLICES)
 
+# Of what describes the pixels only what the reader does not hold against them itself.
 KEYWORDS = (
     *("SpecificCharacterSet", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate"),
     *("PatientBirthTime", "PatientSex", "PatientAge", "PatientSize", "PatientWeight"),
@@ -50,8 +51,7 @@ KEYWORDS = (
     *("LossyImageCompression", "BurnedInAnnotation", "ContentDate", "ContentTime"),
     *("PixelSpacing", "ImagerPixelSpacing", "SliceThickness", "WindowCenter", "WindowWidth"),
     *("VOILUTFunction", "RescaleSlope", "RescaleIntercept", "RescaleType", "PresentationLUTShape"),
-    *("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns"),
+    *("PhotometricInterpretation", "ImagePositionPatient", "ImageOrientationPatient"),
 )
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 

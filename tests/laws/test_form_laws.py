@@ -91,13 +91,13 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _made(report: Report, form: str) -> list[Dataset]:
-    """Return the objects of a form; a form without anything to say is no case of these laws."""
+    """Return the objects of a form; none of one that has nothing to say without a finding."""
     try:
         return made(report, form)
     except FracturaXError as error:
         assert not report.prediction.findings, error
         assert form in ("seg", "ko"), error
-        pytest.skip("nothing to say without a finding")
+        return []
 
 
 @pytest.mark.parametrize("form", DICOM)
@@ -116,7 +116,8 @@ def test_the_same_reading_gives_the_same_bytes_and_another_model_other_names(
     report: Report, form: str
 ) -> None:
     objects = _made(report, form)
-    assert form_bytes(report, form) == form_bytes(report, form)
+    if objects:
+        assert form_bytes(report, form) == form_bytes(report, form)
     model = replace(report.prediction.model, bundle_sha256="77" * 32)
     other = replace(report, prediction=replace(report.prediction, model=model))
     names = [

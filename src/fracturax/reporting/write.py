@@ -50,7 +50,7 @@ def write_report(report: Report, path: Path | str) -> Path:
         Traceback (most recent call last):
         ...
         fracturax.core.errors.ConfigError: reports have no such form; got '.doc'; \
-use .html, .json, .png, .csv, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .pdf.dcm, \
+use .html, .json, .png, .csv, .pdf, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .pdf.dcm, \
 .fhir.json, .hl7, .dcm
     """
     path = Path(path)
@@ -64,7 +64,8 @@ use .html, .json, .png, .csv, .sr.dcm, .seg.dcm, .gsps.dcm, .sc.dcm, .ko.dcm, .p
     made = next(iter(make_forms(report, [_FORM_OF_SUFFIX[suffix]])))
     if made.error is not None:
         raise made.error
-    return write_files(report, made.files, path.with_name(path.name[: -len(suffix)]), suffix)[0]
+    stem, as_given = path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return write_files(report, made.files, path.with_name(stem), as_given)[0]
 
 
 def write_files(

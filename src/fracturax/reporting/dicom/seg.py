@@ -30,7 +30,14 @@ from fracturax.reporting.dicom.attributes import (
 )
 from fracturax.reporting.dicom.codes import Code
 from fracturax.reporting.dicom.geometry import pixel_range
-from fracturax.reporting.dicom.source import SourceImage, planes_of, reference_to, refused, require
+from fracturax.reporting.dicom.source import (
+    SourceImage,
+    numbered_findings,
+    planes_of,
+    reference_to,
+    refused,
+    require,
+)
 from fracturax.reporting.dicom.uids import derived_uid, finding_uid, object_uid, series_uid
 from fracturax.reporting.wording import BOX_COLOR, percent
 
@@ -76,16 +83,12 @@ def make_seg(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
 
 def _by_object(sources: Sequence[SourceImage]) -> Iterator[list[_Segment]]:
     """Yield the segments of each source object; frames of one film share theirs."""
-    groups: dict[str, list[_Segment]] = {}
-    overall = 0
-    for source in sources:
-        for finding in sorted(source.answer.findings, key=lambda one: -one.probability):
-            overall += 1
-            if not planes_of(source, finding):
-                continue
-            group = groups.setdefault(str(source.header.SOPInstanceUID), [])
+    groups: dict[str, list[_Segment]] = {str(one.header.SOPInstanceUID): [] for one in sources}
+    for overall, source, finding in numbered_findings(sources):
+        if planes_of(source, finding):
+            group = groups[str(source.header.SOPInstanceUID)]
             group.append(_Segment(len(group) + 1, overall, source, finding))
-    yield from groups.values()
+    yield from filter(None, groups.values())
 
 
 def _segmentation(

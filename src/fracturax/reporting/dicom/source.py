@@ -24,7 +24,7 @@ from fracturax.reporting.film import answered_images
 REQUIRED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 """Attributes without which nothing can be filed with a study."""
 
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+_UID = re.compile(r"[012](\.(0|[1-9]\d*))+")
 _NAME_SEPARATORS = re.compile(r"[\s^=,]+")
 
 
@@ -138,6 +138,18 @@ def planes_of(source: SourceImage, finding: Finding) -> range:
         return range(1) if len(source.frames) == 1 else range(0)
     first, end = finding.slices
     return range(first, min(end, len(source.frames)))
+
+
+def numbered_findings(
+    sources: Sequence[SourceImage],
+) -> tuple[tuple[int, SourceImage, Finding], ...]:
+    """Return the findings of all images, the most probable first, numbered from 1.
+
+    The order is that of `Prediction.findings`, so a number means the same in every form.
+    """
+    every = [(source, finding) for source in sources for finding in source.answer.findings]
+    every.sort(key=lambda pair: -pair[1].probability)
+    return tuple((number, *pair) for number, pair in enumerate(every, start=1))
 
 
 def reference_to(source: SourceImage, plane: int) -> Dataset:

@@ -48,7 +48,7 @@ from fracturax.reporting.dicom import codes as ours
 from fracturax.reporting.dicom.attributes import notice, stamp, text_value
 from fracturax.reporting.dicom.content import algorithm, concept, conclusion, evidence, observer
 from fracturax.reporting.dicom.geometry import corners, patient_points
-from fracturax.reporting.dicom.source import SourceImage, planes_of
+from fracturax.reporting.dicom.source import SourceImage, numbered_findings, planes_of
 from fracturax.reporting.dicom.uids import derived_uid, finding_uid, series_uid
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
@@ -101,13 +101,9 @@ def make_sr(report: Report, sources: Sequence[SourceImage]) -> list[Dataset]:
 
 
 def _groups(report: Report, sources: Sequence[SourceImage], series: str) -> Iterator[_Group]:
-    """Yield a measurement group for each finding."""
-    number = 0
-    for source in sources:
-        ordered = sorted(source.answer.findings, key=lambda one: -one.probability)
-        for finding in ordered:
-            number += 1
-            yield _finding_group(report, source, finding, series, number)
+    """Yield a measurement group for each finding; viewers open at the first."""
+    for number, source, finding in numbered_findings(sources):
+        yield _finding_group(report, source, finding, series, number)
 
 
 def _no_group(series: str) -> MeasurementsAndQualitativeEvaluations:

@@ -60,7 +60,8 @@ class Mark:
             rows, columns = np.nonzero(self.mask)
             if not rows.size:
                 return None
-            return Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+            top, left = float(rows.min()), float(columns.min())
+            return Box(top, left, float(rows.max() + 1), float(columns.max() + 1))
         if self.points is None or not len(self.points):
             return None
         (left, top), (right, bottom) = self.points.min(axis=0), self.points.max(axis=0)
