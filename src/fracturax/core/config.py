@@ -73,8 +73,13 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         raise ConfigError(f"{where} must be one of {arguments}", got=repr(value))
     if origin in (typing.Union, types.UnionType):
         fitting = [option for option in arguments if option is not type(None)]
-        return None if value is None else _convert(fitting[0], value, where=where)
+        if value is None and len(fitting) < len(arguments):
+            return None
+        return value if type(value) in fitting else _convert(fitting[0], value, where=where)
     if origin is tuple:
+        if isinstance(value, Mapping) and get_origin(arguments[0]) is tuple:
+            # Pairs of a name and a value are written as a table.
+            value = list(value.items())
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} must be a list", got=repr(value))
         if arguments[-1] is not Ellipsis and len(value) != len(arguments):
