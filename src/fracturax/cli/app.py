@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from fracturax.cli import audit, compare, doctor, evaluate, fetch, info, read, readers, split, train
+from fracturax.cli import (
+    audit,
+    compare,
+    doctor,
+    evaluate,
+    fetch,
+    info,
+    preprocess,
+    read,
+    readers,
+    split,
+    train,
+)
 from fracturax.cli.console import words
 from fracturax.core.errors import FracturaXError, edge_code
 from fracturax.core.report import RESEARCH_USE_NOTICE
@@ -19,7 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (read, info, doctor, fetch, audit, split, train, evaluate, compare, readers):
+_VERBS = (
+    *(read, info, doctor, fetch, audit, split, preprocess),
+    *(train, evaluate, compare, readers),
+)
+for module in _VERBS:
     module.add_to(app)
 
 

@@ -55,7 +55,7 @@ def find_body(small: Values) -> Body:
     air = smooth <= threshold
     if not air.any() or float(smooth[air].mean()) > _DARKEST_SHARE * threshold + 0.1:
         return Body(everything, "no dark air was found around the body")
-    air = _reaching_the_edge(air)
+    air = reaching_the_edge(air)
     mask = _solid(~air)
     share = float(mask.mean())
     if not _LEAST_BODY <= share <= _MOST_BODY:
@@ -69,7 +69,7 @@ def enlarge(mask: Mask, shape: tuple[int, ...]) -> Mask:
         return mask
     even = mask.astype(np.float32)
     large = cv2.resize(even, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large, np.float32).reshape(shape) >= 0.5
+    return np.asarray(large >= 0.5, bool).reshape(shape)
 
 
 def keep_parts(mask: Mask, *, least: int) -> Mask:
@@ -92,8 +92,9 @@ def fill_holes(mask: Mask, *, most: int | None = None) -> Mask:
     return mask | np.asarray(is_hole[labels], bool)[1:-1, 1:-1]
 
 
-def _reaching_the_edge(air: Mask) -> Mask:
-    _, labels = cv2.connectedComponents(air.astype(np.uint8), connectivity=4)
+def reaching_the_edge(mask: Mask) -> Mask:
+    """Return the connected parts of a mask that reach the edge of the film."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     return np.asarray(np.isin(labels, np.setdiff1d(edge, [0])), bool)
 

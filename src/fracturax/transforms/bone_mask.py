@@ -8,7 +8,15 @@ import cv2
 import numpy as np
 
 from fracturax.core.image import Radiograph
-from fracturax.transforms.body import Mask, enlarge, fill_holes, find_body, keep_parts, small_film
+from fracturax.transforms.body import (
+    Mask,
+    enlarge,
+    fill_holes,
+    find_body,
+    keep_parts,
+    reaching_the_edge,
+    small_film,
+)
 from fracturax.transforms.threshold import (
     Method,
     k_means_thresholds,
@@ -17,9 +25,15 @@ from fracturax.transforms.threshold import (
 )
 from fracturax.transforms.transform import Values
 
-USABLE = 0.5
+USABLE = 0.6
 """Quality from which a mask is worth using."""
-_SURROUND = 0.06
+_SURROUND = 0.08
+_DARK = 0.05
+_WHITE, _EVEN = 0.85, 0.006
+_FRAME = 0.012
+_CRISP = 0.05
+_WIDEST = 0.2
+_LEAST_SHUTTER = 0.01
 _LEAST_PART = 0.0015
 _LARGEST_HOLE = 0.01
 _METHODS: tuple[Method, ...] = ("otsu", "multi_otsu", "k_means")
@@ -64,24 +78,28 @@ def segment_bone(film: Radiograph, *, method: Method = "multi_otsu") -> BoneMask
     assert method in _METHODS, "the type says which"
     small = small_film(film.pixels)
     body = find_body(small)
+    inner = body.mask & ~_unexposed(small) & ~_frame(small.shape)
     if min(small.shape) < 16 or small.max() <= small.min():
         return BoneMask(np.zeros(film.pixels.shape, bool), 0.0, body.reason)
-    relief = _relief(small, body.mask)
-    inside = relief[body.mask]
-    threshold = _threshold(inside, method)
-    bone = _clean((relief > threshold) & body.mask)
-    quality, reason = _judge(small, relief, body.mask, bone, threshold)
+    relief = _relief(small, inner)
+    threshold = _threshold(relief[inner], method)
+    bone = _crisp_parts(_clean((relief > threshold) & inner), small, inner)
+    quality, reason = _judge(small, relief, inner, bone, threshold)
     return BoneMask(enlarge(bone, film.pixels.shape), quality, reason)
 
 
 def _relief(small: Values, body: Mask) -> Values:
-    """Return grey values raised where they are above their surroundings, in [0, 1] in the body."""
+    """Return how much brighter each pixel is than its surroundings in the body, in [0, 1].
+
+    A difference of logarithms: a thin bone in a dark hand counts as much as a thick one in a thigh.
+    """
     smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
+    level = np.log(smooth + np.float32(_DARK))
     sigma = _SURROUND * max(small.shape)
     weight = cv2.GaussianBlur(body.astype(np.float32), (0, 0), sigma)
-    around = cv2.GaussianBlur(smooth * body, (0, 0), sigma) / np.maximum(weight, 1e-3)
-    raised = np.where(body, 0.5 * smooth + (smooth - around), 0.0)
-    low, high = np.percentile(raised[body], (1, 99)).tolist()
+    around = cv2.GaussianBlur(level * body, (0, 0), sigma) / np.maximum(weight, 1e-3)
+    raised = np.where(body, level - around, 0.0)
+    low, high = np.percentile(raised[body], (2, 98)).tolist()
     scaled = np.clip((raised - low) / max(high - low, 1e-6), 0, 1)
     return np.asarray(scaled, np.float32)
 
@@ -103,28 +121,87 @@ def _clean(bone: Mask) -> Mask:
     return fill_holes(kept, most=round(_LARGEST_HOLE * bone.size))
 
 
+def _unexposed(small: Values) -> Mask:
+    """Return what lies behind a shutter: white, even, and reaching the edge of the film."""
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.5), np.float32)
+    slope = np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1)) / 8
+    even = (smooth >= _WHITE) & (slope < _EVEN)
+    white = keep_parts(reaching_the_edge(even), least=round(_LEAST_SHUTTER * small.size))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))
+    return np.asarray(cv2.dilate(white.astype(np.uint8), disc), bool)
+
+
 def _judge(
     small: Values, relief: Values, body: Mask, bone: Mask, threshold: float
 ) -> tuple[float, str]:
     """Return the quality, and what is wrong where it is too low."""
     share = float(bone.sum() / max(body.sum(), 1))
-    if not bone.any():
+    if not (bone & _eroded(body)).any():
         return 0.0, "nothing stands out as bone"
-    inner = bone & ~_eroded(bone)
-    outer = _eroded(~bone) ^ ~bone
-    step = float(small[inner].mean() - small[outer & body].mean()) if (outer & body).any() else 0.0
+    steps = _rim_steps(small, bone, body)
+    rim = float(np.quantile(steps[~np.isnan(steps)], 0.35))
     facts = {
         "bone hardly stands out from the soft tissue": _ramp(
             separability(relief[body], threshold), 0.45, 0.7
         ),
-        "the edge of what looks like bone is blurred": _ramp(step, 0.01, 0.06),
+        "the edge of what looks like bone is blurred": _ramp(rim, 0.03, 0.12),
         f"bone would be {share:.0%} of the body": min(
-            _ramp(share, 0.02, 0.08), _ramp(0.75 - share, 0.0, 0.2)
+            _ramp(share, 0.03, 0.1), _ramp(0.65 - share, 0.0, 0.2)
+        ),
+        "what looks like bone is as wide as the body": _ramp(0.4 - _thick_share(bone), 0.0, 0.3),
+        "what looks like bone ends at the edge of the film": _ramp(
+            0.4 - _share_at_edge(bone, body), 0.0, 0.25
         ),
     }
     quality = float(np.prod(list(facts.values())) ** (1 / len(facts)))
     reason = min(facts, key=lambda fact: facts[fact]) if quality < USABLE else ""
     return quality, reason
+
+
+def _crisp_parts(bone: Mask, small: Values, body: Mask) -> Mask:
+    """Return the parts of a mask whose rim is an edge; a thick part of the body fades instead."""
+    steps = _rim_steps(small, bone, body)
+    count, labels = cv2.connectedComponents(bone.astype(np.uint8))
+    kept = np.zeros(count, bool)
+    for part in range(1, count):
+        rim = steps[(labels == part) & ~np.isnan(steps)]
+        kept[part] = len(rim) > 0 and np.quantile(rim, 0.35) >= _CRISP
+    return np.asarray(kept[labels], bool)
+
+
+def _rim_steps(small: Values, bone: Mask, body: Mask) -> Values:
+    """Return the steps of brightness across the rim of bone, relative to it; NaN elsewhere."""
+    near = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
+    shape = np.asarray(cv2.GaussianBlur(bone.astype(np.float32), (0, 0), 2.0), np.float32)
+    rows, columns = cv2.Sobel(shape, -1, 0, 1), cv2.Sobel(shape, -1, 1, 0)
+    length = np.maximum(np.hypot(rows, columns), 1e-6)
+    along = cv2.Sobel(near, -1, 0, 1) * rows + cv2.Sobel(near, -1, 1, 0) * columns
+    rim = bone & ~_eroded(bone) & _eroded(body)
+    # Sobel weighs a slope by 8; over five pixels, relative to the brightness there.
+    steps = along / length / 8 * 5 / (near + _DARK)
+    return np.where(rim, steps, np.nan).astype(np.float32)
+
+
+def _frame(shape: tuple[int, ...]) -> Mask:
+    """Return the outermost lines, where films have frames and filters nothing to look at."""
+    frame = np.ones(shape, bool)
+    width = max(1, round(_FRAME * max(shape)))
+    frame[width:-width, width:-width] = False
+    return frame
+
+
+def _thick_share(bone: Mask) -> float:
+    """Return the share of a mask that lies in a disc wider than bones are."""
+    radius = _WIDEST / 2 * max(bone.shape)
+    depth = cv2.distanceTransform(np.pad(bone, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    far = cv2.distanceTransform((depth < radius).astype(np.uint8), cv2.DIST_L2, 5)
+    return float((bone & (np.asarray(far) <= radius) & (depth.max() >= radius)).sum() / bone.sum())
+
+
+def _share_at_edge(bone: Mask, body: Mask) -> float:
+    """Return the share of the rim that is no edge of bone, but of the film or of a shutter."""
+    rim = bone & ~_eroded(bone)
+    return float((rim & ~_eroded(body)).sum() / max(rim.sum(), 1))
 
 
 def _eroded(mask: Mask) -> Mask:

@@ -101,7 +101,7 @@ class CropToBone(Transform):
     name: ClassVar[str] = "crop_to_bone"
     takes: ClassVar[tuple[Kind, ...]] = ("film",)
     method: Method = "multi_otsu"
-    least_quality: float = 0.5
+    least_quality: float = 0.6
     margin: float = 0.04
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -47,11 +47,12 @@ class Gaussian(Transform):
         # Through the slices: they become the rows of one flat picture.
         flat = smooth.reshape(len(smooth), -1)
         across = cv2.filter2D(flat, -1, kernels[0], borderType=cv2.BORDER_REFLECT_101)
-        return Made(np.asarray(across, np.float32).reshape(pixels.shape))
+        smooth = np.asarray(across, np.float32).reshape(pixels.shape)
+        return Made(smooth)
 
     def _sigmas(self, image: Image) -> list[float]:
         if self.sigma_mm is None:
-            return [self.sigma_px] * image.pixels.ndim
+            return [self.sigma_px] * len(image.pixels.shape)
         if image.geometry.spacing_mm is None:
             raise GeometryError(
                 "gaussian: sigma_mm needs an image that says its spacing",
@@ -65,7 +66,7 @@ def _gaussian_kernel(sigma: float) -> Values:
     radius = math.ceil(4 * sigma)
     places = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 * (places / sigma) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def _in_plane(pixels: Values, kernels: list[Values]) -> Values:
@@ -185,11 +186,12 @@ def noise_of(pixels: Values) -> float:
     Args:
         pixels: Of two or three axes, none of length 1; else there is nothing to tell noise by.
     """
-    from skimage.restoration import estimate_sigma
+    from skimage import restoration
 
+    library: Any = restoration
     if pixels.ndim < 2 or min(pixels.shape) < _LEAST_SIDE:
         return 0.0
-    noise = float(estimate_sigma(pixels))
+    noise = float(library.estimate_sigma(pixels))
     # What floats cannot tell from nothing is no noise: rounding of a constant image.
     least = 1e-6 * max(float(np.abs(pixels).max()), 1e-6)
     return noise if math.isfinite(noise) and noise > least else 0.0

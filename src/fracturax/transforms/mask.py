@@ -54,8 +54,9 @@ class MaskMarkers(Transform):
             return Made(pixels)
         large = marks
         if scale < 1:
-            large = cv2.resize(marks, pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            large = np.asarray(large, np.uint16).reshape(pixels.shape)
+            size = list(pixels.shape)
+            stretched = cv2.resize(marks, size[::-1], interpolation=cv2.INTER_NEAREST)
+            large = np.asarray(stretched, np.uint16).reshape(pixels.shape)
         painted = pixels.copy()
         covered = large > 0
         painted[covered] = np.concatenate([[np.float32(0)], fills])[large[covered]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class ToOrientation(Transform):
         self._require(is_fine, "axes are one each of L or R, P or A, S or I", self.axes)
 
     def _make(self, pixels: Values, image: Image) -> Made:
-        from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+        from nibabel import orientations
 
         if image.geometry.affine is None:
             raise GeometryError(
@@ -51,8 +51,10 @@ class ToOrientation(Transform):
             )
         # The affine leads to L, P and S, as DICOM has it.
         labels = (("R", "L"), ("A", "P"), ("I", "S"))
-        is_now = io_orientation(np.asarray(image.geometry.affine))
-        change = ornt_transform(is_now, axcodes2ornt(tuple(self.axes), labels))
+        library: Any = orientations
+        is_now = library.io_orientation(np.asarray(image.geometry.affine))
+        wanted = library.axcodes2ornt(tuple(self.axes), labels)
+        change = library.ornt_transform(is_now, wanted)
         axes = [0, 0, 0]
         signs = [1, 1, 1]
         for old, (new, sign) in enumerate(change.astype(int).tolist()):
