@@ -107,7 +107,7 @@ def preprocess_to_folder(
         raise ConfigError(
             "the folder for the images cannot be made",
             got=type(error).__name__,
-            cure="name another",
+            cure="name another one",
         ) from error
     taken: set[str] = set()
     for files in studies:
@@ -195,7 +195,8 @@ def facts_of(image: Image, made: Image, axis_map: AxisMap, plan: StepPlan) -> di
 
 def write_png(film: Image, path: Path) -> None:
     """Write a film as a 16-bit PNG: 0 is 0, 1 is 65535."""
-    values = np.rint(np.clip(film.pixels, 0, 1) * np.float32(_FULL)).astype(np.uint16)
+    display = np.clip(film.pixels.astype(np.float32), 0, 1)
+    values = np.rint(display * np.float32(_FULL)).astype(np.uint16)
     PillowImage.fromarray(values).save(path, "PNG")
 
 
@@ -206,15 +207,16 @@ def write_nifti(volume: Volume, path: Path) -> None:
     """
     import nibabel
 
+    library: Any = nibabel
     data = np.ascontiguousarray(volume.pixels.astype(np.float32).transpose(2, 1, 0))
     geometry = volume.geometry
     affine = None
     if geometry.affine is not None:
         affine = _RAS @ np.asarray(geometry.affine)[:, [2, 1, 0, 3]]
-    picture = nibabel.Nifti1Image(data, affine)
+    picture = library.Nifti1Image(data, affine)
     if affine is None:
         picture.header.set_qform(None, code=0)
         picture.header.set_sform(None, code=0)
         picture.header.set_zooms((geometry.spacing_mm or (1.0, 1.0, 1.0))[::-1])
     picture.header.set_xyzt_units("mm")
-    nibabel.save(picture, path)
+    library.save(picture, path)

@@ -89,7 +89,8 @@ def fill_holes(mask: Mask, *, most: int | None = None) -> Mask:
     is_hole[labels[0, 0]] = False
     if most is not None:
         is_hole &= facts[:, cv2.CC_STAT_AREA] <= most
-    return mask | np.asarray(is_hole[labels], bool)[1:-1, 1:-1]
+    holes = np.asarray(is_hole[labels], bool)[1:-1, 1:-1]
+    return np.asarray(mask | holes, bool)
 
 
 def reaching_the_edge(mask: Mask) -> Mask:

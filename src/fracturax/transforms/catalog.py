@@ -51,7 +51,7 @@ TRANSFORMS = Registry(
             f"{_HERE}.denoise:NonLocalMeans",
             "averages places that look alike",
             "Buades, Coll and Morel, CVPR 2005; Darbon et al., ISBI 2008",
-            ("skimage",),
+            ("skimage", "pywt"),
         ),
         TransformEntry(
             "wavelet",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from fracturax.core.errors import GeometryError, MissingExtraError
 from fracturax.core.image import Image
@@ -46,7 +47,7 @@ class Gaussian(Transform):
         smooth = np.stack([_in_plane(one, kernels[1:]) for one in pixels])
         # Through the slices: they become the rows of one flat picture.
         flat = smooth.reshape(len(smooth), -1)
-        across = cv2.filter2D(flat, -1, kernels[0], borderType=cv2.BORDER_REFLECT_101)
+        across = cv2.filter2D(flat, -1, kernels[0][:, None], borderType=cv2.BORDER_REFLECT_101)
         smooth = np.asarray(across, np.float32).reshape(pixels.shape)
         return Made(smooth)
 
@@ -155,6 +156,7 @@ class NonLocalMeans(Transform):
 
     def _make(self, pixels: Values, image: Image) -> Made:
         try:
+            import pywt  # noqa: F401
             from skimage.restoration import denoise_nl_means
         except ModuleNotFoundError as error:
             raise MissingExtraError("imaging", verb=self.name) from error
@@ -170,11 +172,19 @@ class NonLocalMeans(Transform):
             sigma=noise,
             fast_mode=True,
         )
-        return Made(np.asarray(filtered, np.float32).reshape(pixels.shape))
+        return Made(within(filtered, pixels))
 
 
-NO_NOISE = "no noise was found: nothing was done"
+NO_NOISE = "no noise could be told: nothing was done"
 _LEAST_SIDE = 4
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median of the absolute value of a standard normal variable."""
+
+
+def within(filtered: npt.NDArray[np.floating], pixels: Values) -> Values:
+    """Return filtered values in the shape and the range of those they were made of."""
+    shaped = np.asarray(filtered, np.float32).reshape(pixels.shape)
+    return np.clip(shaped, pixels.min(), pixels.max())
 
 
 def noise_of(pixels: Values) -> float:
@@ -186,12 +196,14 @@ def noise_of(pixels: Values) -> float:
     Args:
         pixels: Of two or three axes, none of length 1; else there is nothing to tell noise by.
     """
-    from skimage import restoration
+    import pywt
 
-    library: Any = restoration
     if pixels.ndim < 2 or min(pixels.shape) < _LEAST_SIDE:
         return 0.0
-    noise = float(library.estimate_sigma(pixels))
+    finest = np.abs(pywt.dwtn(pixels, "db2")["d" * pixels.ndim])
+    # Exact zeros are what was painted or clipped, and tell nothing of the noise.
+    finest = finest[finest > 0]
+    noise = float(np.median(finest)) / _MEDIAN_OF_NORMAL if finest.size else 0.0
     # What floats cannot tell from nothing is no noise: rounding of a constant image.
     least = 1e-6 * max(float(np.abs(pixels).max()), 1e-6)
-    return noise if math.isfinite(noise) and noise > least else 0.0
+    return noise if noise > least else 0.0

@@ -112,7 +112,7 @@ class RemoveBackground(Transform):
 
     name: ClassVar[str] = "remove_background"
     takes: ClassVar[tuple[Kind, ...]] = ("film",)
-    margin: float = 0.01
+    margin: float = 0.02
 
     def __post_init__(self) -> None:
         self._require(0 <= self.margin < 0.5, "margin lies in [0, 0.5)", self.margin)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from fracturax.core.errors import MissingExtraError
 from fracturax.core.image import Image
-from fracturax.transforms.denoise import NO_NOISE, noise_of
+from fracturax.transforms.denoise import NO_NOISE, noise_of, within
 from fracturax.transforms.transform import Made, Transform, Values
 
 
@@ -62,4 +60,4 @@ class WaveletShrinkage(Transform):
             method=self.method,
             rescale_sigma=True,
         )
-        return Made(np.asarray(filtered, np.float32).reshape(pixels.shape))
+        return Made(within(filtered, pixels))
