@@ -148,6 +148,7 @@ def _judge(
         f"bone would be {share:.0%} of the body": min(
             _ramp(share, 0.03, 0.1), _ramp(0.65 - share, 0.0, 0.2)
         ),
+        "the film is mostly noise": _ramp(0.7 - _noise_share(small), 0.0, 0.3),
         "what looks like bone is as wide as the body": _ramp(0.4 - _thick_share(bone), 0.0, 0.3),
         "what looks like bone ends at the edge of the film": _ramp(
             0.4 - _share_at_edge(bone, body), 0.0, 0.25
@@ -196,6 +197,12 @@ def _thick_share(bone: Mask) -> float:
     depth = cv2.distanceTransform(np.pad(bone, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     far = cv2.distanceTransform((depth < radius).astype(np.uint8), cv2.DIST_L2, 5)
     return float((bone & (np.asarray(far) <= radius) & (depth.max() >= radius)).sum() / bone.sum())
+
+
+def _noise_share(small: Values) -> float:
+    """Return how much of what varies on a film does so from pixel to pixel, from 0 to about 1."""
+    fine = small - np.asarray(cv2.GaussianBlur(small, (0, 0), 1.5), np.float32)
+    return float(fine.std() / max(float(small.std()), 1e-6))
 
 
 def _share_at_edge(bone: Mask, body: Mask) -> float:

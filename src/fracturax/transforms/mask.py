@@ -20,6 +20,7 @@ _RING_PX = 6
 _GROWN_PX = 3
 _EVEN, _DARK = 0.08, 0.4
 _MOST_PARTS = 400
+_LIGHTEST_AIR = 0.4
 
 
 @dataclass(frozen=True)
@@ -123,5 +124,8 @@ class RemoveBackground(Transform):
         if body.reason:
             return Made(pixels, remark=f"{body.reason}: nothing was done")
         mask = _dilated(body.mask, max(1, round(self.margin * max(small.shape))))
-        kept = np.where(enlarge(mask, pixels.shape), pixels, np.float32(0))
-        return Made(kept)
+        body_here = enlarge(mask, pixels.shape)
+        around = pixels[~body_here]
+        if around.size and float(np.median(around)) > _LIGHTEST_AIR:
+            return Made(pixels, remark="what surrounds the body is not dark: nothing was done")
+        return Made(np.where(body_here, pixels, np.float32(0)))
