@@ -53,14 +53,9 @@ class MaskMarkers(Transform):
         marks, fills = self._find(small.reshape(size))
         if not len(fills):
             return Made(pixels)
-        large = marks
-        if scale < 1:
-            size = list(pixels.shape)
-            stretched = cv2.resize(marks, size[::-1], interpolation=cv2.INTER_NEAREST)
-            large = np.asarray(stretched, np.uint16).reshape(pixels.shape)
         painted = pixels.copy()
-        covered = large > 0
-        painted[covered] = np.concatenate([[np.float32(0)], fills])[large[covered]]
+        for number, fill in enumerate(fills.tolist(), start=1):
+            _paint(painted, marks, number, fill)
         count = len(fills)
         return Made(painted, remark=f"{count} {'mark was' if count == 1 else 'marks were'} painted")
 
@@ -95,6 +90,21 @@ class MaskMarkers(Transform):
                 fills.append(air)
                 marks[rows, columns][inside] = len(fills)
         return marks, np.array(fills, np.float32)
+
+
+def _paint(painted: Values, marks: npt.NDArray[np.uint16], number: int, fill: float) -> None:
+    """Fill one numbered mark of a film made smaller, on the film itself."""
+    places, whole = [], zip(painted.shape, marks.shape, np.nonzero(marks == number), strict=True)
+    for size, small, found in whole:
+        low, high = int(found.min() * size / small), -int(-(found.max() + 1) * size // small)
+        places.append(np.arange(low, min(high, size)))
+    near = [
+        np.minimum(((one + 0.5) * small / size).astype(int), small - 1)
+        for one, size, small in zip(places, painted.shape, marks.shape, strict=True)
+    ]
+    covered = marks[np.ix_(*near)] == number
+    rows, columns = (slice(one[0], one[-1] + 1) for one in places)
+    painted[rows, columns][covered] = fill
 
 
 def _dilated(mask: Mask, radius: int) -> Mask:
