@@ -205,7 +205,9 @@ def film_dataset(film: Film, pixels: npt.NDArray[np.uint16], number: int) -> Dat
     dataset.PatientOrientation = {"forearm_ap": ["R", "H"], "forearm_lateral": ["A", "H"]}.get(
         film.name, ["L", "F"]
     )
-    dataset.KVP = "60"
+    _say_where(dataset, film)
+    dataset.KVP, dataset.DetectorType, dataset.PositionerType = "60", "SCINTILLATOR", "NONE"
+    dataset.AcquisitionContextSequence = []
     dataset.ImagerPixelSpacing = [film.spacing_mm, film.spacing_mm]
     dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
     dataset.LossyImageCompression = "00"
@@ -218,6 +220,30 @@ def film_dataset(film: Film, pixels: npt.NDArray[np.uint16], number: int) -> Dat
     dataset.set_pixel_data(pixels, photometric, 12, generate_instance_uid=False)
     dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
     return dataset
+
+
+_REGIONS = {
+    "FOREARM": ("14975008", "Forearm"),
+    "LEG": ("30021000", "Lower leg"),
+}
+_VIEWS = {"AP": ("399348003", "antero-posterior"), "LL": ("399173006", "left lateral")}
+
+
+def _say_where(dataset: Dataset, film: Film) -> None:
+    """Name region, side and view in SNOMED CT, as the DX object asks."""
+    side = {"L": ("7771000", "Left"), "R": ("24028007", "Right")}[film.laterality]
+    region = _code(*_REGIONS[film.body_part])
+    region.AnatomicRegionModifierSequence = [_code(*side)]
+    dataset.AnatomicRegionSequence = [region]
+    view = _code(*_VIEWS[film.view_position])
+    view.ViewModifierCodeSequence = []
+    dataset.ViewCodeSequence = [view]
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "SCT", meaning
+    return code
 
 
 if __name__ == "__main__":

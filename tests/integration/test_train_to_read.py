@@ -251,17 +251,27 @@ def test_a_model_is_judged_on_films_it_never_saw_and_its_table_says_the_same(
     root = write_release(tmp_path / "other", films=40, first_number=5000, seed=9)
     judged = command(
         *("evaluate", bundle.folder, "--root", root, "--table", tmp_path / "table.csv"),
-        *("--resamples", "100", "--json"),
+        *("--by", "region", "--out", tmp_path / "page", "--resamples", "100", "--json"),
     )
     assert judged.code == 0, judged.err
     rows = {row["metric"]: row for row in json.loads(judged.out)["rows"]}
     assert rows["images"]["value"] == 40
     assert 0 <= rows["auroc"]["low"] <= rows["auroc"]["value"] <= rows["auroc"]["high"] <= 1
     assert "map50_fractured" in rows
-    again = command("evaluate", tmp_path / "table.csv", "--resamples", "100", "--json")
+    assert "by region" in (tmp_path / "page" / "evaluation.html").read_text(encoding="utf-8")
+    again = command(
+        *("evaluate", tmp_path / "table.csv", "--boxes", tmp_path / "page" / "boxes.csv"),
+        *("--by", "hardware", "--resamples", "100", "--json"),
+    )
     assert again.code == 0, again.err
-    table = {row["metric"]: row for row in json.loads(again.out)["discrimination"]["rows"]}
+    said = json.loads(again.out)
+    table = {row["metric"]: row for row in said["discrimination"]["rows"]}
     assert table["auroc"]["value"] == pytest.approx(rows["auroc"]["value"])
+    found = {row["metric"]: row for row in said["localization"]["rows"]}
+    # Sides were rounded to hundredths of a pixel.
+    assert found["map50_fractured"]["value"] == pytest.approx(
+        rows["map50_fractured"]["value"], abs=0.02
+    )
 
 
 def test_a_film_that_cannot_be_read_counts_as_not_assessed(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import fracturax
 from fracturax.core.errors import ConfigError, FracturaXError, GeometryError, ImageError
 from fracturax.core.geometry import Geometry
-from fracturax.core.image import Image, Radiograph, Step, Volume
+from fracturax.core.image import Image, Origin, Radiograph, Step, Volume
 from fracturax.transforms.catalog import TRANSFORMS
 from fracturax.transforms.step_plan import StepPlan
 from fracturax.transforms.transform import Transform
@@ -192,6 +193,14 @@ def test_the_history_replays_exactly(step: Step) -> None:
         travelled = StepPlan.from_document(json.loads(json.dumps(plan.as_document())))
         assert travelled.sha256 == plan.sha256
         assert travelled.apply(image).image.pixels.tobytes() == done.image.pixels.tobytes()
+
+
+@each
+def test_an_image_on_another_grid_is_no_plane_of_its_dicom_objects(step: Step) -> None:
+    for image in images_for(step):
+        given = replace(image, origin=Origin((b"header",), ((0, 1),)))
+        done = build(step).apply(given)
+        assert (done.image.origin is given.origin) == done.axis_map.is_identity
 
 
 @each

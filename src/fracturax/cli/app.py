@@ -17,6 +17,7 @@ from fracturax.cli import (
     preprocess,
     read,
     readers,
+    show,
     split,
     train,
 )
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, info, doctor, fetch, audit, split, preprocess),
+    *(read, show, info, doctor, fetch, audit, split, preprocess),
     *(train, evaluate, compare, readers),
 )
 for module in _VERBS:

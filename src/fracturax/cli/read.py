@@ -23,7 +23,13 @@ _STYLES: dict[Status, str] = {
 _LARGEST_TABLE = 40
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the reports.")]
-Forms = Annotated[str, typer.Option("--forms", help="Of html, json, png, csv; with commas.")]
+Forms = Annotated[
+    str,
+    typer.Option(
+        "--forms",
+        help="Of html, json, png, csv; DICOM sr, seg, gsps, sc, ko, pdf; fhir, hl7; with commas.",
+    ),
+]
 Model = Annotated[str, typer.Option("--model", help="Name of a model, or a bundle's folder.")]
 Precision = Annotated[
     str | None, typer.Option("--precision", help="fp32 or int8; the bundle's default if not given.")
@@ -83,6 +89,7 @@ def read_paths(
     reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
     documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
     readable, reason, place = 0, "", out
+    nothing_written, left_out = bool(studies), []
     written: Written
     for written in show_progress(reading, "reading", total=len(studies)):
         report = written.report
@@ -90,9 +97,13 @@ def read_paths(
         readable += bool(report.study.images)
         reason = reason or (report.prediction.reason or "")
         place = written.files[0] if written.files else out
+        nothing_written &= bool(written.left_out) and not written.files
+        left_out += [(report.study.key, one) for one in written.left_out]
         if as_json:
             files = [str(file) for file in written.files]
-            documents.append({**report_document(report), "files": files})
+            missing = [{"form": one.form, "reason": str(one.error)} for one in written.left_out]
+            document = {**report_document(report), "files": files, "left_out": missing}
+            documents.append(document)
         elif table.row_count < _LARGEST_TABLE:
             _add_row(table, written)
     if as_json:
@@ -101,8 +112,12 @@ def read_paths(
         words.print(table)
         place = place if len(studies) == 1 else out / "index.html"
         _print_summary(place if place.is_file() else out, counts, shown=table.row_count)
+    for key, one in left_out[:_LARGEST_TABLE]:
+        words.print(f"study {key}: no {one.form}: {one.error}", markup=False, soft_wrap=True)
     if not readable:
         raise UnreadableImageError("nothing could be read", got=reason)
+    if nothing_written and "csv" not in chosen:
+        raise left_out[0][1].error
 
 
 def _table() -> Table:

@@ -51,6 +51,36 @@ class Acquisition:
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """The DICOM objects an image was read from, without their pixels.
+
+    It names the patient, so it is never logged and stands in no page, picture, table or JSON
+    document; only what is written back to a hospital takes it up.
+
+    Args:
+        headers: A DICOM file each (Part 10, explicit VR little endian): without pixels, private
+            groups and values above 64 KiB, texts in the character set they came in.
+        frames: Where each plane of the image lies: position in `headers`, and the number of the
+            frame, from 1. One for a film; for a volume one a slice, in the order of its slices.
+
+    Raises:
+        ImageError: If a plane lies in no header or a frame number is below 1.
+    """
+
+    headers: tuple[bytes, ...] = field(repr=False)
+    frames: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames or not all(
+            0 <= header < len(self.headers) and frame >= 1 for header, frame in self.frames
+        ):
+            raise ImageError(
+                "the planes of an image do not lie in its headers",
+                got=f"{len(self.frames)} planes, {len(self.headers)} headers",
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class Image:
     """Pixels with what is known about them; read-only once built.
 
@@ -62,6 +92,7 @@ class Image:
         geometry: Spacing and position.
         acquisition: What the file says about how the image was made.
         history: What was done to the stored pixels, first step first.
+        origin: The DICOM objects it was read from; None for PNG, JPEG, TIFF and NIfTI.
     """
 
     pixels: npt.NDArray[np.float32] | npt.NDArray[np.int16]
@@ -70,6 +101,7 @@ class Image:
     geometry: Geometry = field(default_factory=Geometry)
     acquisition: Acquisition = field(default_factory=Acquisition)
     history: tuple[Step, ...] = ()
+    origin: Origin | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.pixels.size == 0:

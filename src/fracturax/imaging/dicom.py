@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fracturax.core.errors import UnreadableImageError
-from fracturax.core.image import Image, Radiograph
+from fracturax.core.image import Image, Origin, Radiograph
 from fracturax.imaging.attributes import acquisition_of, film_geometry, groups_of, text_of
 from fracturax.imaging.codec import (
     PixelLayout,
@@ -21,6 +21,7 @@ from fracturax.imaging.color import apply_palette, luma_of, luma_step
 from fracturax.imaging.display import render, rendering_of
 from fracturax.imaging.guard import Limits, as_unreadable, check_at_most
 from fracturax.imaging.header import DEFLATED, Header, inflate
+from fracturax.imaging.origin import stored_header
 from fracturax.imaging.source import Source, read_all
 
 _CROSS_SECTIONS = frozenset({"CT", "MR", "PT"})
@@ -66,9 +67,15 @@ def read_films(source: Source, header: Header, limits: Limits) -> tuple[Image, .
         data, sha256 = read_pixel_bytes(source, header, layout, limits)
         frames = decode_frames(data, header, layout, limits)
         films = tuple(_film(header, layout, frame, index) for index, frame in enumerate(frames))
+        stored = (stored_header(header),)
     several = len(films) > 1
     return tuple(
-        replace(film, name=source.name + (f"#{index}" if several else ""), file_sha256=sha256)
+        replace(
+            film,
+            name=source.name + (f"#{index}" if several else ""),
+            file_sha256=sha256,
+            origin=Origin(stored, ((0, index),)),
+        )
         for index, film in enumerate(films, start=1)
     )
 

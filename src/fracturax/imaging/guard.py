@@ -109,7 +109,7 @@ def as_unreadable(what: str) -> Iterator[None]:
         fracturax.core.errors.UnreadableImageError: the header cannot be parsed; \
 got ValueError; export the image again
     """
-    with _quiet():
+    with quiet():
         try:
             yield
         except (FracturaXError, KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -120,7 +120,16 @@ got ValueError; export the image again
             ) from None
 
 
-_NOISY = ("pydicom", "nibabel", "nibabel.global", "PIL", "pylibjpeg", "openjpeg", "jpeg_ls")
+_NOISY = (
+    "pydicom",
+    "nibabel",
+    "nibabel.global",
+    "PIL",
+    "pylibjpeg",
+    "openjpeg",
+    "jpeg_ls",
+    "highdicom",
+)
 _lock = threading.Lock()
 _depth = 0
 _catcher: warnings.catch_warnings[None] | None = None
@@ -128,8 +137,8 @@ _levels: dict[str, int] = {}
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings and the readers' loggers while any thread reads.
+def quiet() -> Iterator[None]:
+    """Silence warnings and the parsers' loggers while any thread reads or writes.
 
     `warnings.catch_warnings` saves and restores a global list, which goes wrong when two threads
     overlap; only the first in and the last out touch it.

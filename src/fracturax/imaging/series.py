@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fracturax.core.errors import GeometryError, UnreadableImageError
 from fracturax.core.geometry import Geometry
-from fracturax.core.image import Step, Volume
+from fracturax.core.image import Origin, Step, Volume
 from fracturax.imaging.attributes import (
     acquisition_of,
     groups_of,
@@ -27,6 +27,7 @@ from fracturax.imaging.dicom import stored_frames
 from fracturax.imaging.display import padding_of, rescale_of
 from fracturax.imaging.guard import Limits, as_unreadable, check_at_most
 from fracturax.imaging.header import Header
+from fracturax.imaging.origin import stored_header
 from fracturax.imaging.source import Source
 
 _SEND_AGAIN = "send or export the whole series again"
@@ -90,7 +91,13 @@ def read_volume(files: Sequence[tuple[Source, Header]], limits: Limits) -> Volum
         first = files[0][1]
         acquisition = acquisition_of(groups_of(first.dataset, 0))
         unit: Literal["HU", "arbitrary"] = "HU" if acquisition.modality == "CT" else "arbitrary"
-        return Volume(pixels, files[0][0].name, sha256, geometry, acquisition, steps, unit=unit)
+        origin = Origin(
+            tuple(stored_header(header) for _, header in files),
+            tuple((slice_.file, slice_.frame + 1) for slice_ in ordered),
+        )
+        return Volume(
+            *(pixels, files[0][0].name, sha256, geometry, acquisition, steps, origin), unit=unit
+        )
 
 
 def _slices(index: int, header: Header) -> Iterable[Slice]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from fracturax.evaluation.localization import (
     froc,
     match_images,
 )
-from fracturax.evaluation.result import Evaluation
+from fracturax.evaluation.result import Evaluation, Row
 from fracturax.evaluation.summary import evaluate_table
 from fracturax.evaluation.table import PredictionTable
 
@@ -28,11 +29,19 @@ class BoxReport:
 
     Args:
         numbers: Average precision and FROC sensitivities.
-        froc: The FROC curve.
+        froc: The FROC curve; None where the boxes themselves were not kept.
     """
 
     numbers: Evaluation
-    froc: FrocCurve
+    froc: FrocCurve | None
+
+    @classmethod
+    def of_numbers(cls, evaluation: Mapping[str, Any]) -> BoxReport | None:
+        """Take the numbers from the document of an evaluation; None where it has none of boxes."""
+        rows = [
+            Row(**row) for row in evaluation["rows"] if str(row["metric"]).startswith(_OF_BOXES)
+        ]
+        return cls(Evaluation(tuple(rows)), None) if rows else None
 
     @classmethod
     def of(

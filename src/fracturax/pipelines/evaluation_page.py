@@ -44,6 +44,7 @@ _NO_BOXES = (
     "there are no boxes; give a table of them (--boxes), or evaluate a bundle on a data set whose "
     "fractures are marked",
 )
+_NO_CURVE = ("FROC curve, AFROC", "of the boxes only the numbers were kept")
 _GIVEN = "answer: "
 
 
@@ -118,7 +119,8 @@ def evaluation_document(report: TableReport) -> EvaluationDocument:
                 for point in report.points
                 for note in point.numbers.notes
             ),
-            *(() if report.boxes is not None else (_NO_BOXES,)),
+            *((_NO_BOXES,) if report.boxes is None else ()),
+            *((_NO_CURVE,) if report.boxes is not None and report.boxes.froc is None else ()),
         ),
         notes=report.notes,
         software=report.software,
@@ -221,7 +223,7 @@ def _figures(report: TableReport) -> list[PageFigure]:
     )
     if any(point.name.startswith(_GIVEN) for point in report.points):
         figures.append(_confusion(report))
-    if report.boxes is not None:
+    if report.boxes is not None and report.boxes.froc is not None:
         found = report.boxes.froc
         curve = Curve(name, found.false_positives, found.sensitivity)
         figures.append(

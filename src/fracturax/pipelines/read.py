@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from fracturax.core.errors import ConfigError, UnknownNameError
+from fracturax.core.errors import ConfigError, FracturaXError
 from fracturax.core.prediction import Prediction, Predictor
 from fracturax.core.provenance import software_version
 from fracturax.core.report import Report
@@ -24,17 +24,25 @@ from fracturax.imaging import StudyFiles, find_studies
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-FORMS = ("html", "json", "png", "csv")
 _log = logging.getLogger(__name__)
 _TABLE, _INDEX = "predictions.csv", "index.html"
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A form that was asked for and that a study cannot have, and why."""
+
+    form: str
+    error: FracturaXError
+
+
+@dataclass(frozen=True)
 class Written:
-    """A study that was read: what was answered, and the files it was written to."""
+    """A study that was read: what was answered, its files, and the forms it cannot have."""
 
     report: Report
     files: tuple[Path, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def read(study: Study, model: Predictor) -> Prediction:
@@ -95,13 +103,15 @@ def read_to_folder(
 ) -> Iterator[Written]:
     """Read studies and write their reports, `study-<key>.<form>`, as they are done.
 
-    Of more than one study a table (`predictions.csv`) and a list (`index.html`) are written too.
+    A form that a study cannot have (a picture has no DICOM source) keeps back none of the others;
+    the entry of the study says why it is left out. Of more than one study a table
+    (`predictions.csv`) and a list (`index.html`) are written too.
 
     Args:
         studies: What to read.
         model: The reader.
         out: Folder for the reports; made if it is not there.
-        forms: Of `html`, `json`, `png`, `csv`.
+        forms: Names of `fracturax.reporting.FORMS`.
         workers: Studies read at once; all cores by default.
 
     Returns:
@@ -109,20 +119,27 @@ def read_to_folder(
 
     Raises:
         UnknownNameError: If there is no such form.
+        MissingExtraError: If a form needs an optional part that is not installed.
         ConfigError: If the folder cannot be written to.
     """
-    from fracturax.reporting import ReportTable, SummaryPage, write_report
+    from fracturax.reporting import ReportTable, SummaryPage
+    from fracturax.reporting.forms import check_installed, make_forms
+    from fracturax.reporting.write import write_files
 
-    for form in forms:
-        if form not in FORMS:
-            raise UnknownNameError("form", form, FORMS)
+    check_installed(forms)
     _make_folder(out)
     single = [form for form in forms if form != "csv"]
 
     def work(files: StudyFiles) -> Written:
         answer = _open_and_read(files, model)
-        paths = (out / f"study-{files.key}.{form}" for form in single)
-        return Written(answer, tuple(write_report(answer, path) for path in paths))
+        stem = out / f"study-{files.key}"
+        paths: list[Path] = []
+        left_out: list[LeftOut] = []
+        for made in make_forms(answer, single):
+            if made.error is not None:
+                left_out.append(LeftOut(made.form.name, made.error))
+            paths += write_files(answer, made.files, stem, made.form.suffix)
+        return Written(answer, tuple(paths), tuple(left_out))
 
     with ExitStack() as stack:
         table = index = None

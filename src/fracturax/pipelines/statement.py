@@ -37,13 +37,14 @@ def state(
         document: Numbers and facts at hand; those of the page come beside them as `report`.
         table: Out-of-fold predictions.
         columns: What subgroups are made of, as `pipelines.evaluate.known_columns` gives it.
-        images: Out-of-fold boxes of every assessed film; None where they were not kept.
+        images: Out-of-fold boxes of every assessed film; None where they were not kept, and the
+            page shows the numbers that stand in the document.
 
     Returns:
         The document as it was written, of which `write_card` makes the card.
     """
     table.write_csv(results / TABLE, columns)
-    boxes = None
+    boxes = BoxReport.of_numbers(document["evaluation"][document["precision"]])
     if images is not None:
         write_boxes(images, results / BOXES)
         # Of the boxes as they are kept, so that whoever reads the table gets the very same numbers.

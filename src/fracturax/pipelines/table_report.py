@@ -161,7 +161,7 @@ class TableReport:
                 "precision_recall": _arrays(self.precision_recall),
                 "reliability": None if self.reliability is None else _arrays(self.reliability),
                 "decision": None if self.decision is None else _arrays(self.decision),
-                "froc": None if self.boxes is None else _arrays(self.boxes.froc),
+                "froc": _arrays(self.boxes.froc) if self.boxes and self.boxes.froc else None,
             },
             "not_computed": [asdict(one) for one in self.not_computed],
             "notes": list(self.notes),

@@ -174,6 +174,11 @@ def document_text(report: Report) -> str:
     return text.encode("utf-8", "backslashreplace").decode() + "\n"
 
 
+def document_bytes(report: Report) -> bytes:
+    """Return `document_text` as the bytes of a file."""
+    return document_text(report).encode("utf-8")
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) that every `report_document` obeys.
 

@@ -18,10 +18,9 @@ from fracturax.core.finding import Finding
 from fracturax.core.image import Image
 from fracturax.core.prediction import ActivationMap, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
-from fracturax.reporting.film import answered_images, display_pixels, shrink
+from fracturax.reporting.film import answered_images, display_pixels, film_facts, shrink
 from fracturax.reporting.wording import (
     BOX_COLOR,
-    SPACING_WORDS,
     WORDING,
     first_upper,
     frequency,
@@ -108,6 +107,11 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def page_bytes(report: Report) -> bytes:
+    """Return `report_page` as the bytes of a file."""
+    return report_page(report).encode("utf-8")
+
+
 def thumbnail(image: Image, *, longest_px: int) -> str:
     """Return a film as a small JPEG, as a data URI."""
     return data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=80)
@@ -139,33 +143,9 @@ def _film(image: Image, answer: ImagePrediction, *, longest_px: int) -> _Film:
         columns=columns,
         picture=data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=92),
         heat=None if answer.activation is None else _heat(answer.activation),
-        facts=tuple(_facts(image, answer)),
+        facts=tuple(film_facts(image, answer)),
         label_px=max(rows, columns) / 34,
     )
-
-
-def _facts(image: Image, answer: ImagePrediction) -> list[tuple[str, str]]:
-    """Say what is known about a film, as term and description; what is unknown is said so."""
-    facts = []
-    if answer.region is not None:
-        sure = (
-            "" if answer.region_probability is None else f" ({percent(answer.region_probability)})"
-        )
-        facts.append(("Region seen", f"{answer.region}{sure}"))
-    if answer.hardware_probability is not None:
-        facts.append(("Metal implant", percent(answer.hardware_probability)))
-    acquisition, geometry = image.acquisition, image.geometry
-    facts.append(("Body part in file", acquisition.body_part or "not stated"))
-    facts.append(("View", acquisition.view_position or "not stated"))
-    facts.append(("Side", acquisition.laterality or "not stated"))
-    facts.append(("Modality", acquisition.modality))
-    facts.append(("Size", " × ".join(str(side) for side in image.pixels.shape) + " px"))
-    if geometry.spacing_mm is None:
-        facts.append(("Pixel spacing", "not stated"))
-    else:
-        spacing = " × ".join(f"{value:.4g}" for value in geometry.spacing_mm)
-        facts.append(("Pixel spacing", f"{spacing} mm, {SPACING_WORDS[geometry.spacing_meaning]}"))
-    return facts
 
 
 def _heat(activation: ActivationMap) -> str:

@@ -109,6 +109,12 @@ def table_text(report: Report) -> str:
     return stream.getvalue()
 
 
+def table_bytes(report: Report) -> bytes:
+    """Return the table of one study as the bytes of a file."""
+    # The byte order mark tells Excel that it is UTF-8.
+    return table_text(report).encode("utf-8-sig", "replace")
+
+
 def _cell(value: str | float | int | None) -> str:
     if value is None:
         return ""

@@ -88,6 +88,9 @@ class Transform(ABC):
             image,
             pixels=values,
             geometry=axis_map.geometry(image.geometry),
+            # On another grid of pixels it is no plane of the objects it came from: what is found
+            # on it goes back by the map first.
+            origin=image.origin if axis_map.is_identity else None,
             history=(*image.history, self.step),
         )
         if isinstance(changed, Volume) and made.unit is not None:

@@ -9,8 +9,8 @@ from PIL import ImageDraw, ImageFont
 from fracturax.core.errors import UnknownNameError
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting import Picture, draw_picture
+from fracturax.reporting.banner import wrapped
 from fracturax.reporting.film import display_pixels, shrink
-from fracturax.reporting.picture import _wrapped
 
 
 def _film_area(picture: Picture) -> np.ndarray:
@@ -78,7 +78,7 @@ def test_an_unknown_film_names_the_known(report: Report) -> None:
 def test_the_notice_is_whole_in_a_narrow_picture() -> None:
     measure = ImageDraw.Draw(PillowImage.new("RGB", (1, 1)))
     font = ImageFont.load_default(13)
-    lines = _wrapped(measure, RESEARCH_USE_NOTICE, font, 608)
+    lines = wrapped(measure, RESEARCH_USE_NOTICE, font, 608)
     assert " ".join(lines) == RESEARCH_USE_NOTICE
     assert len(lines) > 1
     assert all(measure.textlength(line, font) <= 608 for line in lines)

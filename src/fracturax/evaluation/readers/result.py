@@ -219,7 +219,7 @@ class ReaderAnalysis:
                 f"{self.healthy} healthy cases",
                 self.as_evaluation().as_text(),
                 "Variance components:" + parts,
-                "Readers (normal interval over cases):",
+                "Readers (interval over cases, normal, a share on the logit scale):",
                 *readers,
             ]
         )
@@ -235,4 +235,5 @@ def _difference_document(one: Difference) -> dict[str, object]:
 
 
 def _row(metric: str, found: Estimate, n: int, method: str) -> Row:
-    return Row(metric, found.value, found.low, found.high, n, method)
+    scale = ", logit scale" if found.scale == "logit" else ""
+    return Row(metric, found.value, found.low, found.high, n, f"{method}{scale}")
