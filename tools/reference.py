@@ -195,7 +195,10 @@ def _table(kind: type[Any], name: str, seen: dict[type[Any], str]) -> Iterator[s
     for field in dataclasses.fields(kind):
         parts = (hints[field.name], *typing.get_args(hints[field.name]))
         inner = [one for one in parts if isinstance(one, type) and dataclasses.is_dataclass(one)]
-        tables += [(part, f"{name}.{field.name}".strip(".")) for part in inner]
+        inside = f"{name}.{field.name}".strip(".")
+        # Several of a kind are written as an array of tables.
+        is_several = typing.get_origin(hints[field.name]) is tuple
+        tables += [(part, f"[{inside}]" if is_several else inside) for part in inner]
         is_needed = field.default is dataclasses.MISSING
         default = "required" if is_needed else f"`{json.dumps(field.default)}`"
         cells = (f"`{field.name}`", f"`{field.type}`", default, meaning.get(field.name, ""))

@@ -30,7 +30,9 @@ def _relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("page", ["life-of-a-radiograph.md", "how-to/read.md"])
+@pytest.mark.parametrize(
+    "page", ["life-of-a-radiograph.md", "how-to/read.md", "how-to/preprocess.md"]
+)
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

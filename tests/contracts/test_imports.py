@@ -11,6 +11,7 @@ from fracturax.core.registry import Registry
 from fracturax.datasets import DATASETS
 from fracturax.example import example_study_folder
 from fracturax.models.catalog import BACKBONES, NETWORKS
+from fracturax.transforms.catalog import TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +50,11 @@ def test_the_reader_of_a_bundle_needs_no_torch() -> None:
 
 @pytest.mark.parametrize(
     ("registry", "name"),
-    [(registry, name) for registry in (DATASETS, NETWORKS, BACKBONES) for name in registry],
+    [
+        (registry, name)
+        for registry in (DATASETS, NETWORKS, BACKBONES, TRANSFORMS)
+        for name in registry
+    ],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
 def test_the_code_of_every_registry_entry_is_there(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import fracturax as fx
+from fracturax.core.image import Step
+from fracturax.models.bundle import load_bundle, write_bundle
 
 
 def test_the_planted_fracture_is_found_where_it_was_planted() -> None:
@@ -19,3 +25,32 @@ def test_the_planted_fracture_is_found_where_it_was_planted() -> None:
 def test_the_intact_leg_is_not_called_fractured() -> None:
     study = fx.open(fx.example_study_folder() / "leg")
     assert fx.read(study, fx.load("xray", threads=1)).status == "no_fracture"
+
+
+def test_the_packaged_plan_has_no_steps_and_its_bundle_written_again_has_its_hash(
+    tmp_path: Path,
+) -> None:
+    bundle = load_bundle("xray")
+    plan = bundle.manifest.plan
+    film = fx.open(fx.example_study_folder() / "leg").radiographs[0]
+    assert plan.prepare(film).pixels is film.pixels
+    # The hash that answers of this model have always named.
+    assert plan.sha256 == "db2e022025d4dde3af7024f09bd20d40108a658dfd92baade654223ce2ae2990"
+    folder = tmp_path / "xray"
+    shutil.copytree(bundle.folder, folder)
+    again = write_bundle(folder, bundle.manifest, bundle.scope, bundle.register)
+    assert again.sha256 == bundle.sha256
+
+
+def test_a_bundle_with_steps_travels(tmp_path: Path) -> None:
+    bundle = load_bundle("xray")
+    folder = tmp_path / "xray"
+    shutil.copytree(bundle.folder, folder)
+    steps = (Step("crop_border"), Step("clahe", (("clip_limit", 3.0),)))
+    plan = replace(bundle.manifest.plan, steps=steps)
+    written = write_bundle(folder, replace(bundle.manifest, plan=plan), bundle.scope)
+    again = load_bundle(folder).manifest.plan
+    assert [step.name for step in again.steps] == ["crop_border", "clahe"]
+    assert again.sha256 == plan.sha256 == written.identity().plan_sha256
+    film = fx.open(fx.example_study_folder() / "leg").radiographs[0]
+    assert again.prepare(film).pixels.tobytes() == plan.prepare(film).pixels.tobytes()

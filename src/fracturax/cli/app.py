@@ -14,6 +14,7 @@ from fracturax.cli import (
     evaluate,
     fetch,
     info,
+    preprocess,
     read,
     readers,
     show,
@@ -31,7 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (read, show, info, doctor, fetch, audit, split, train, evaluate, compare, readers):
+_VERBS = (
+    *(read, show, info, doctor, fetch, audit, split, preprocess),
+    *(train, evaluate, compare, readers),
+)
+for module in _VERBS:
     module.add_to(app)
 
 

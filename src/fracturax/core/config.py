@@ -63,6 +63,14 @@ did you mean 'learning_rate'?
     return kind(**values)
 
 
+def _convert_union(options: tuple[Any, ...], value: Any, *, where: str) -> Any:
+    """Take a value that is of one of several types as it is, else make it the first of them."""
+    if type(value) in options:
+        return value
+    first = next(option for option in options if option is not type(None))
+    return _convert(first, value, where=where)
+
+
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, where=where)
@@ -72,9 +80,11 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
             return value
         raise ConfigError(f"{where} must be one of {arguments}", got=repr(value))
     if origin in (typing.Union, types.UnionType):
-        fitting = [option for option in arguments if option is not type(None)]
-        return None if value is None else _convert(fitting[0], value, where=where)
+        return _convert_union(arguments, value, where=where)
     if origin is tuple:
+        if isinstance(value, Mapping) and get_origin(arguments[0]) is tuple:
+            # Pairs of a name and a value are written as a table.
+            value = list(value.items())
         if not isinstance(value, list | tuple):
             raise ConfigError(f"{where} must be a list", got=repr(value))
         if arguments[-1] is not Ellipsis and len(value) != len(arguments):

@@ -16,7 +16,12 @@ Laterality = Literal["left", "right", "both"]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was done to an image: its name and its parameters, enough to repeat it."""
+    """One thing that was done to an image: its name and its parameters, enough to repeat it.
+
+    Args:
+        name: What it is called.
+        parameters: Pairs of name and value; in TOML and JSON a table.
+    """
 
     name: str
     parameters: tuple[tuple[str, str | float | int | bool], ...] = ()

@@ -287,5 +287,7 @@ def _verify(folder: Path, name: str, expected: str) -> None:
 def _document(manifest: Manifest) -> dict[str, Any]:
     from dataclasses import asdict
 
-    document: dict[str, Any] = json.loads(json.dumps(asdict(manifest)))
-    return document
+    # The plan says itself what it leaves out, so that a bundle without steps keeps its hash.
+    document = asdict(manifest) | {"plan": manifest.plan.as_document()}
+    plain: dict[str, Any] = json.loads(json.dumps(document))
+    return plain

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.anatomy import REGIONS, region_of_body_part
-from fracturax.core.errors import ModelError
+from fracturax.core.errors import ImageError, ModelError
 from fracturax.core.finding import Certainty, Finding
 from fracturax.core.geometry import Box
 from fracturax.core.image import Image, Radiograph
@@ -160,7 +160,11 @@ class XrayPredictor:
         reason = unsuitable_file(image)
         if reason is not None or not isinstance(image, Radiograph):
             return ImagePrediction(image.name, "not_assessed", reason=reason), None
-        raw = self.infer(image)
+        try:
+            raw = self.infer(image)
+        except ImageError as error:  # a step of the plan does not take the film
+            reason = f"the film cannot be prepared: {error}"
+            return ImagePrediction(image.name, "not_assessed", reason=reason), None
         return self._answer(image, raw), raw
 
     def _answer(self, image: Radiograph, raw: RawAnswer) -> ImagePrediction:
@@ -186,8 +190,9 @@ class XrayPredictor:
     def infer(self, film: Radiograph) -> RawAnswer:
         """Run the graph on one film, without scope check and calibration."""
         plan = self.bundle.manifest.plan
-        frame = plan.frame_of(film.pixels)
-        pixels = frame.turn(film.pixels)
+        prepared = plan.prepare(film)
+        frame = plan.frame_of(prepared.pixels)
+        pixels = frame.turn(prepared.pixels)
         values, placement = plan.apply(pixels)
         is_mirrored = self.bundle.manifest.is_mirrored
         outputs = self._session.run(OUTPUTS, {"images": self._views(values)})
@@ -215,11 +220,13 @@ class XrayPredictor:
                 "heat": float(heat_logits.max()),
                 **best,
             },
-            boxes=frame.turn_boxes_back(boxes),
+            boxes=prepared.axis_map.boxes_to_original(frame.turn_boxes_back(boxes)),
             box_values=box_values,
             box_logits=np.sum(list(box_values.values()), axis=0),
             heat=frame.turn_back(_sigmoid(heat_logits.astype(np.float64)).astype(np.float32)),
-            extent=Box(*frame.turn_boxes_back(extent)[0].tolist()),
+            extent=Box(
+                *prepared.axis_map.boxes_to_original(frame.turn_boxes_back(extent))[0].tolist()
+            ),
             region_probabilities=_sigmoid(answer["regions"].astype(np.float64).mean(axis=0)),
             hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
             embedding=answer["embedding"].mean(axis=0),
@@ -231,9 +238,10 @@ class XrayPredictor:
         both = [values, values[:, ::-1]] if self.bundle.manifest.is_mirrored else [values]
         return np.stack(both)[:, None]
 
-    def texture(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return what the scope check judges, of display values, shape `(rows, columns)`."""
+    def texture(self, film: Radiograph) -> npt.NDArray[np.float32]:
+        """Return what the scope check judges of a film."""
         plan = self.bundle.manifest.plan
+        pixels = plan.prepare(film).pixels
         values, _ = plan.apply(plan.frame_of(pixels).turn(pixels))
         found = self._session.run(["texture"], {"images": self._views(values)})[0]
         mean: npt.NDArray[np.float32] = found.mean(axis=0)

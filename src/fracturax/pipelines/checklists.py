@@ -174,7 +174,8 @@ def _of_bundle(bundle: Bundle) -> dict[str, str]:
         "version": f"{manifest.name} {manifest.version}, SHA-256 of the bundle {bundle.sha256}",
         "model": f"{network.task}; {network.paper}; input {plan.rows} x {plan.columns} pixels; "
         "output: calibrated probability of a fracture in the image, boxes with probabilities",
-        "preprocessing": f"grey values from percentile {plan.low_percentile:g} to "
+        "preprocessing": "".join(f"{step.name}, " for step in plan.steps)
+        + f"grey values from percentile {plan.low_percentile:g} to "
         f"{plan.high_percentile:g}, {plan.rows} x {plan.columns} pixels, frame {plan.frame}",
         "ensembling": "each film is also read mirrored, and both answers are averaged"
         if manifest.is_mirrored

@@ -48,6 +48,7 @@ from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.axis_map import AxisMap
 from fracturax.transforms.plan import fit
 
 PRECISIONS = ("fp32", "int8")
@@ -255,10 +256,12 @@ def _textures(bundle: Bundle, cases: Sequence[Case], progress: Progress) -> npt.
 
     def both(numbered: tuple[int, Case]) -> npt.NDArray[np.float32]:
         seed, case = numbered
-        pixels = only_film(case).pixels
-        small, _ = fit(pixels, rows=plan.rows, columns=plan.rows)
+        film = only_film(case)
+        small, _ = fit(film.pixels, rows=plan.rows, columns=plan.rows)
         worse = _SCOPE_EXPOSURE.expose(small, np.random.default_rng(seed))
-        return np.stack([reader.texture(pixels), reader.texture(worse)])
+        resized = AxisMap.resized(film.pixels.shape, small.shape)
+        spoiled = dataclasses.replace(film, pixels=worse, geometry=resized.geometry(film.geometry))
+        return np.stack([reader.texture(film), reader.texture(spoiled)])
 
     return np.concatenate(map_films(both, some, words="learning the scope", progress=progress))
 
@@ -285,7 +288,7 @@ def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
         ("dropped", str(len(run.data.dropped))),
         ("folds", str(run.recipe.data.folds)),
         ("seed", str(run.recipe.seed)),
-        ("recipe_sha256", sha256_of_document(dataclasses.asdict(run.recipe))),
+        ("recipe_sha256", sha256_of_document(run.recipe.as_document())),
         ("split_sha256", run.data.split.sha256),
         ("software", software_version()),
     )
@@ -302,7 +305,7 @@ def _write_results(
     run.data.split.write(folder / "split.json")
     _write_json(folder / "dropped.json", [dataclasses.asdict(one) for one in run.data.dropped])
     document: dict[str, Any] = {
-        "recipe": dataclasses.asdict(run.recipe),
+        "recipe": run.recipe.as_document(),
         "facts": dict(_training_facts(run)),
         "precision": precision,
         "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},

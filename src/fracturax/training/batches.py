@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from fracturax.core.anatomy import REGIONS
-from fracturax.core.case import Reference
+from fracturax.core.case import Polygon, Reference
 from fracturax.core.geometry import Box
 from fracturax.core.image import Radiograph
 from fracturax.datasets.acquisition import OTHER
 from fracturax.models.catalog import BACKBONES
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Outline
+from fracturax.transforms.axis_map import AxisMap
 from fracturax.transforms.plan import Placement, PreprocessingPlan
 from fracturax.transforms.window import Detail, take_detail
 
@@ -37,8 +38,8 @@ class StoredFilm:
         pixels: A little larger than the input.
         evaluation_pixels: The input as the shipped model sees it.
         outlines: Outlines in pixels of `pixels`.
-        reference: The truth, in pixels of the original in the plan's frame.
-        placement: Where the original, in the plan's frame, lies in `evaluation_pixels`.
+        reference: The truth, in pixels of the film after the plan's steps, in its frame.
+        placement: Where that film lies in `evaluation_pixels`.
         detail: What windows are cut from.
         acquisition: How it was acquired, in words; films alike in this make a group.
     """
@@ -65,8 +66,10 @@ def store_film(
     reserve = replace(
         plan, rows=round(plan.rows * _RESERVE), columns=round(plan.columns * _RESERVE)
     )
-    frame = plan.frame_of(film.pixels)
-    turned, reference = frame.turn(film.pixels), frame.turn_reference(reference)
+    prepared = plan.prepare(film)
+    frame = plan.frame_of(prepared.pixels)
+    turned = frame.turn(prepared.pixels)
+    reference = frame.turn_reference(move_reference(reference, prepared.axis_map))
     larger, larger_placement = reserve.apply(turned)
     exact, placement = plan.apply(turned)
     return StoredFilm(
@@ -78,6 +81,21 @@ def store_film(
         placement=placement,
         detail=take_detail(turned, placement, plan, detail),
     )
+
+
+def move_reference(reference: Reference, axis_map: AxisMap) -> Reference:
+    """Return what is known of a film in pixels of what was made of it.
+
+    A fracture that was cut off keeps its place beyond the edge, as one that an augmentation moves.
+    """
+    if axis_map.is_identity:
+        return reference
+    boxes = reference.boxes and tuple(axis_map.to_new(box) for box in reference.boxes)
+    polygons = tuple(
+        Polygon(tuple(map(tuple, axis_map.points_to_new(polygon.points).tolist())))
+        for polygon in reference.polygons
+    )
+    return replace(reference, boxes=boxes, polygons=polygons)
 
 
 def outlines_of(reference: Reference) -> list[Outline]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -108,7 +108,7 @@ def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
 
 def stage_sha256(stage: Recipe, max_steps: int | None = None) -> str:
     """Hash what decides one stage; which stage follows it does not, being cut short does."""
-    document = {key: value for key, value in asdict(stage).items() if value is not None}
+    document = {key: value for key, value in stage.as_document().items() if value is not None}
     if max_steps is not None:
         document["max_steps"] = max_steps
     return sha256_of_document(document)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fracturax.core.config import load_toml
 from fracturax.core.errors import ConfigError
@@ -164,6 +164,15 @@ class Recipe:
     loss: LossRecipe = field(default_factory=LossRecipe)
     finish: FinishRecipe | None = None
     closer: CloserRecipe | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the recipe as JSON-able data, what is switched off left out where it came later.
+
+        A recipe keeps its hash, and a run that was stopped goes on, whatever new changes there are
+        that it does not use.
+        """
+        own = {"plan": self.plan.as_document(), "augmentation": self.augmentation.as_document()}
+        return asdict(self) | own
 
     def with_weights(self, weights: str) -> Recipe:
         """Return the recipe with every network's pretrained weights taken from elsewhere."""

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fracturax.core.errors import ConfigError
+from fracturax.transforms.film_warp import FilmWarp, draw_bending
+from fracturax.transforms.overlays import lay_cast, lay_marker
+
 Outline = npt.NDArray[np.float32]
 """Corner points `(row, column)` of one fracture, shape `(points, 2)`."""
+
+
+_LATER = ("flip", "shear_degrees", "elastic", "exposure", "photon_noise", "cast", "marker")
+"""Changes that came later: switched off, they draw nothing and are in no hash."""
+_MOST_ELASTIC = 0.03
+"""Beyond it a film could fold over itself, and a point of it would have two places."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of a film, each within its range; zero switches a change off.
+
+    A film is grey: a change of saturation, as networks for photographs have it, would change
+    nothing and is not here.
 
     Args:
         rotation_degrees: Largest rotation to either side.
@@ -29,6 +43,17 @@ class Augmentation:
         noise: Largest standard deviation of Gaussian noise.
         blur: Probability of a slight blur or of lost resolution.
         recompression: Probability of a JPEG compression.
+        flip: Probability of a flip of top and bottom.
+        shear_degrees: Largest shear to either side.
+        elastic: Largest shift of a knot of a smooth bending, as a share of the sides, at most 0.03.
+        exposure: Largest change of exposure, as a factor of `exp(±exposure)` on all grey values.
+        photon_noise: Largest relative noise of white where photons are counted (Poisson): what is
+            bright has more noise, but less of its brightness.
+        cast: Probability of a plaster cast over a part of the film.
+        marker: Probability of a side marker near a corner, never over an outline.
+
+    Raises:
+        ConfigError: If a range or probability is negative or too large.
     """
 
     rotation_degrees: float = 20.0
@@ -43,6 +68,25 @@ class Augmentation:
     noise: float = 0.03
     blur: float = 0.3
     recompression: float = 0.0
+    flip: float = 0.0
+    shear_degrees: float = 0.0
+    elastic: float = 0.0
+    exposure: float = 0.0
+    photon_noise: float = 0.0
+    cast: float = 0.0
+    marker: float = 0.0
+
+    def __post_init__(self) -> None:
+        limits = dict.fromkeys(("flip", "cast", "marker", "photon_noise", "exposure"), 1.0)
+        limits |= {"shear_degrees": 45.0, "elastic": _MOST_ELASTIC}
+        for name, limit in limits.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise ConfigError(f"{name} lies in 0 to {limit:g}", got=str(getattr(self, name)))
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the changes as JSON-able data; later ones only where they are switched on."""
+        document = asdict(self)
+        return {name: value for name, value in document.items() if value or name not in _LATER}
 
     def apply(
         self,
@@ -66,10 +110,22 @@ class Augmentation:
             Display values in [0, 1], shape `(rows, columns)`, and the moved outlines; an
             outline may reach over the border.
         """
-        matrix = self._random_affine(film.shape, rows, columns, generator)
-        warped = cv2.warpAffine(film, matrix, (columns, rows), flags=cv2.INTER_LINEAR)
-        moved = [_move(outline, matrix) for outline in outlines]
-        return self.expose(warped.astype(np.float32) / np.float32(255), generator), moved
+        warp = self.draw(film.shape, rows=rows, columns=columns, generator=generator)
+        moved = [warp.points(outline) for outline in outlines]
+        values = warp.film(film).astype(np.float32) / np.float32(255)
+        if self.marker > 0 and generator.random() < self.marker:
+            values = lay_marker(values, generator, free_of=moved)
+        return self.expose(values, generator), moved
+
+    def draw(
+        self, shape: tuple[int, ...], *, rows: int, columns: int, generator: np.random.Generator
+    ) -> FilmWarp:
+        """Draw a change of place for a film of a shape; masks, boxes and points follow by it."""
+        matrix = self._random_affine(shape, rows, columns, generator)
+        bending = None
+        if self.elastic > 0:
+            bending = draw_bending(rows, columns, strength=self.elastic, generator=generator)
+        return FilmWarp(matrix, rows, columns, bending)
 
     def _random_affine(
         self, shape: tuple[int, ...], rows: int, columns: int, generator: np.random.Generator
@@ -84,6 +140,11 @@ class Augmentation:
         turn = scale * np.array(
             [[mirror * np.cos(angle), -np.sin(angle)], [mirror * np.sin(angle), np.cos(angle)]]
         )
+        if self.flip > 0 and generator.random() < self.flip:
+            turn = np.array([[1.0], [-1.0]]) * turn
+        if self.shear_degrees > 0:
+            lean = np.tan(np.deg2rad(generator.uniform(-self.shear_degrees, self.shear_degrees)))
+            turn = np.array([[1.0, lean], [0.0, 1.0]]) @ turn
         center = np.array([shape[1] - 1, shape[0] - 1]) / 2
         target = np.array([columns - 1, rows - 1]) / 2
         target = target + generator.uniform(-self.shift, self.shift, 2) * (columns, rows)
@@ -105,6 +166,8 @@ class Augmentation:
         self, film: npt.NDArray[np.float32], generator: np.random.Generator
     ) -> npt.NDArray[np.float32]:
         """Return a film, display values in [0, 1], in another exposure or a worse resolution."""
+        if self.cast > 0 and generator.random() < self.cast:
+            film = lay_cast(film, generator)
         if generator.random() < self.blur:
             if generator.random() < 0.5:
                 film = np.asarray(
@@ -118,6 +181,10 @@ class Augmentation:
         contrast = 1 + generator.uniform(-self.contrast, self.contrast)
         shift = generator.uniform(-self.brightness, self.brightness)
         film = (film - np.float32(0.5)) * np.float32(contrast) + np.float32(0.5 + shift)
+        if self.exposure > 0:
+            film = film * np.float32(np.exp(generator.uniform(-self.exposure, self.exposure)))
+        if self.photon_noise > 0:
+            film = _count_photons(film, generator.uniform(0, self.photon_noise), generator)
         if self.noise > 0:
             level = generator.uniform(0, self.noise)
             film = film + generator.standard_normal(film.shape, dtype=np.float32) * np.float32(
@@ -136,8 +203,12 @@ def _recompress(film: npt.NDArray[np.float32], *, quality: int) -> npt.NDArray[n
     return np.asarray(decoded, np.float32) / np.float32(255)
 
 
-def _move(outline: Outline, matrix: npt.NDArray[np.float64]) -> Outline:
-    # Corner coordinates count from the edge of the first pixel, OpenCV's from its centre.
-    xy = outline[:, ::-1] - 0.5
-    moved = xy @ matrix[:, :2].T + matrix[:, 2] + 0.5
-    return moved[:, ::-1].astype(np.float32)
+def _count_photons(
+    film: npt.NDArray[np.float32], noise: float, generator: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Return a film as if so many photons made white that its relative noise is `noise`."""
+    if noise < 1e-4:
+        return film
+    photons = 1 / noise**2
+    counted = generator.poisson(np.clip(film, 0, 1).astype(np.float64) * photons)
+    return (counted / photons).astype(np.float32)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.geometry import Box
+from fracturax.core.image import Radiograph, Step
 from fracturax.core.provenance import sha256_of_document
+from fracturax.transforms.axis_map import AxisMap
 from fracturax.transforms.frame import Frame
+from fracturax.transforms.step_plan import StepPlan
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,19 @@ class Placement:
         return original
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A film after the steps of a plan.
+
+    Args:
+        pixels: Display values, shape `(rows, columns)`.
+        axis_map: Where the original's pixels lie in it.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    axis_map: AxisMap
+
+
 @dataclass(frozen=True)
 class PreprocessingPlan:
     """Fit a film into a fixed input, stretch its grey values, pad with black.
@@ -76,6 +92,12 @@ class PreprocessingPlan:
         high_percentile: Grey value that becomes 1.
         frame: `film` takes films as they lie; `portrait` turns those that are wider than high,
             so that all fill the input alike.
+        steps: Transforms that come first, by name and parameters. A plan without any has the
+            hash it had before there were steps.
+
+    Raises:
+        UnknownNameError: If a step names no known transform.
+        ConfigError: If a parameter of a step is wrong.
     """
 
     rows: int = 416
@@ -83,6 +105,22 @@ class PreprocessingPlan:
     low_percentile: float = 0.5
     high_percentile: float = 99.5
     frame: Literal["film", "portrait"] = "film"
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        StepPlan(self.steps)
+
+    def prepare(self, film: Radiograph) -> Prepared:
+        """Do the steps, before `frame_of` and `apply`; without steps the film stays as it is.
+
+        Raises:
+            ImageError: If a step does not take the film.
+        """
+        if not self.steps:
+            return Prepared(film.pixels, AxisMap.identity(film.pixels.shape))
+        done = StepPlan(self.steps).apply(film)
+        assert isinstance(done.image, Radiograph), "a transform keeps the kind of its image"
+        return Prepared(done.image.pixels, done.axis_map)
 
     def frame_of(self, pixels: npt.NDArray[np.float32]) -> Frame:
         """Return how to turn a film, shape `(rows, columns)`, before `apply`.
@@ -117,9 +155,11 @@ class PreprocessingPlan:
         canvas[top : top + values.shape[0], left : left + values.shape[1]] = values
         return canvas, Placement(scale, float(top), float(left), black, white)
 
-    def as_document(self) -> dict[str, float | int | str]:
-        """Return the plan as JSON-able data."""
-        return asdict(self)
+    def as_document(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data; steps only where there are some."""
+        document = asdict(self)
+        del document["steps"]
+        return document | (StepPlan(self.steps).as_document() if self.steps else {})
 
     @property
     def sha256(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fracturax.core.errors import ModelError
-from fracturax.core.image import Acquisition, Radiograph, Volume
+from fracturax.core.image import Acquisition, Radiograph, Step, Volume
 from fracturax.core.prediction import ImagePrediction, OperatingPoints, Predictor
 from fracturax.core.study import Study, UnreadableFile
 from fracturax.models.bundle import Bundle, Calibration
@@ -254,3 +254,31 @@ def test_a_hot_cell_alone_decides_what_is_pooled() -> None:
     pooled, peak = pool_by_heat(features, heat)
     assert pooled[0].tolist() == pytest.approx([3.0, 9.0])
     assert float(peak) == pytest.approx(5.0)
+
+
+def _framed(film: Radiograph, top: int, left: int) -> Radiograph:
+    whole = np.ones((film.rows + 2 * top, film.columns + 2 * left), np.float32)
+    whole[top:-top, left:-left] = film.pixels
+    return Radiograph(whole)
+
+
+def test_steps_come_first_and_their_boxes_come_back_to_the_film(predictor: XrayPredictor) -> None:
+    bare = Radiograph(np.random.default_rng(3).random((150, 110), np.float32))
+    plan = replace(predictor.bundle.manifest.plan, steps=(Step("crop_border"),))
+    one, other = (
+        predictor.infer(bare),
+        _with(predictor, plan=plan).infer(_framed(bare, top=20, left=35)),
+    )
+    assert other.values == one.values
+    assert np.array_equal(other.heat, one.heat)
+    assert len(one.boxes) >= 1
+    assert np.allclose(other.boxes, one.boxes + np.array([20, 35, 20, 35]))
+    assert other.extent.row_min == one.extent.row_min + 20
+    assert other.extent.column_max == one.extent.column_max + 35
+
+
+def test_a_film_that_a_step_does_not_take_is_not_assessed(predictor: XrayPredictor) -> None:
+    plan = replace(predictor.bundle.manifest.plan, steps=(Step("to_spacing"),))
+    answer = _with(predictor, plan=plan).predict_image(FILMS[0])
+    assert answer.status == "not_assessed"
+    assert "spacing" in (answer.reason or "")

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from fracturax.core.case import Polygon, Reference
 from fracturax.core.geometry import Box
+from fracturax.core.image import Radiograph, Step
 from fracturax.training.batches import (
     AugmentedFilms,
     BalancedDraws,
@@ -16,9 +17,11 @@ from fracturax.training.batches import (
     StoredFilm,
     collate,
     outlines_of,
+    store_film,
 )
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.plan import PreprocessingPlan
 
 STILL = Augmentation(
     rotation_degrees=0, scale=0, shift=0, mirror=0, gamma=0, contrast=0, brightness=0, noise=0,
@@ -175,3 +178,19 @@ def test_a_batch_holds_its_films_in_order(stored_films: list[StoredFilm]) -> Non
     assert batch.is_marked.tolist() == [True] * 5
     for index in range(5):
         assert np.array_equal(batch.images[index].numpy(), exact[index].image)
+
+
+def test_a_film_in_a_frame_is_stored_as_without_it_where_a_step_cuts_the_frame_off() -> None:
+    bare = np.random.default_rng(0).random((200, 150), np.float32)
+    framed = np.zeros((260, 190), np.float32)
+    framed[40:240, 10:160] = bare
+    plans = PreprocessingPlan(64, 64), PreprocessingPlan(64, 64, steps=(Step("crop_border"),))
+    boxes = Box(50, 40, 90, 100), Box(90, 50, 130, 110)
+    one, other = (
+        store_film("a", Radiograph(pixels), Reference(True, (box,)), plan)
+        for pixels, box, plan in zip((bare, framed), boxes, plans, strict=True)
+    )
+    assert np.array_equal(one.pixels, other.pixels)
+    assert np.array_equal(one.evaluation_pixels, other.evaluation_pixels)
+    assert np.allclose(one.outlines[0], other.outlines[0], atol=1e-3)
+    assert other.reference.boxes == (boxes[0],)

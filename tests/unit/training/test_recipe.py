@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from fracturax.core.errors import ConfigError
+from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets import DATASETS
 from fracturax.models.catalog import NETWORKS
 from fracturax.training.recipe import load_recipe
@@ -52,3 +53,22 @@ def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, word
     with pytest.raises(ConfigError) as caught:
         load_recipe(path)
     assert words in str(caught.value)
+
+
+def test_the_shipped_recipe_has_the_hash_it_had_before_steps_and_later_augmentations() -> None:
+    recipe = load_recipe(Path(__file__).parents[3] / "recipes" / "xray.toml")
+    assert sha256_of_document(recipe.as_document()) == (
+        "1df36124d490cdcfea0df833d4d4f6967bff2d2c2d4800131408d89150a6a2f3"
+    )
+
+
+def test_a_recipe_names_steps_as_tables(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\n[data]\ndataset = "fracatlas"\n[network]\nname = "xray"\n'
+        '[[plan.steps]]\nname = "clahe"\nparameters = { clip_limit = 3, tiles = 4 }\n'
+        '[[plan.steps]]\nname = "crop_border"\n'
+    )
+    recipe = load_recipe(path)
+    assert [step.name for step in recipe.plan.steps] == ["clahe", "crop_border"]
+    assert recipe.as_document()["plan"]["steps"][0]["parameters"]["tiles"] == 4
