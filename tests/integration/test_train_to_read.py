@@ -136,6 +136,7 @@ def test_the_example_is_read_with_the_bundle(
     assert len(said["studies"]) == sum(said["counts"].values()) == 2
     for study in said["studies"]:
         files = [Path(file) for file in study.pop("files")]
+        assert study.pop("left_out") == []
         assert sorted(file.suffix for file in files) == [".html", ".json", ".png"]
         written = json.loads(next(file for file in files if file.suffix == ".json").read_text())
         assert written == study
