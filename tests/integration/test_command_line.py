@@ -151,3 +151,32 @@ def test_doctor_is_content_where_a_model_is_packaged(command: Command) -> None:
     assert all(checks["libraries"].values())
     assert all(checks["codecs"].values())
     assert checks["extras"]["train"]
+
+
+def test_results_in_the_forms_of_a_hospital_are_written_and_shown(
+    command: Command, tmp_path: Path
+) -> None:
+    study = example_study_folder() / "forearm"
+    out = tmp_path / "results"
+    assert command("read", study, "--out", out, "--forms", "sr,gsps,hl7", "--json").code == 0
+    answer = command("show", out, "--source", study, "--out", tmp_path / "pictures", "--json")
+    assert answer.code == 0, answer.err
+    shown = json.loads(answer.out)["results"]
+    assert sorted(one["form"] for one in shown) == ["gsps", "hl7", "sr"]
+    boxes = [sorted(round(mark["box"][0]) for mark in one["marks"]) for one in shown]
+    assert boxes[0]
+    assert boxes[0] == boxes[1] == boxes[2]
+    assert all(one["problem"] is None for one in shown)
+    assert all(Path(picture).is_file() for one in shown for picture in one["pictures"])
+
+
+def test_a_source_of_another_study_is_refused(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    assert command("read", FILM, "--out", out, "--forms", "sr").code == 0
+    answer = command("show", out, "--source", example_study_folder() / "forearm", "--json")
+    _refused(answer, 4, "the source holds none of the images")
+
+
+def test_nothing_to_show(command: Command, tmp_path: Path, text_file: Path) -> None:
+    _refused(command("show", tmp_path / "nothing", "--json"), 3, "no such file or folder")
+    _refused(command("show", text_file, "--json"), 4, "there is no written result")

@@ -14,6 +14,7 @@ from fracturax.reporting.readback.marks import Mark, Place, ReadBack
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+_TRACKING_IDENTIFIER = "112039"  # DCM
 _DEEPEST, _MOST_ITEMS, _MOST_LINES = 16, 20_000, 400
 # Codes of Certainty of Finding and of qualifiers that say "not sure".
 _DOUBTFUL = ("doubt", "uncertain", "possible", "undetermined", "indeterminate")
@@ -84,7 +85,9 @@ def _said_by_container(nodes: list[_Node]) -> dict[int, list[str]]:
     said: dict[int, list[str]] = {}
     for node in nodes:
         kind = node.item.get("ValueType")
-        if kind in ("CODE", "NUM", "TEXT"):
+        names = node.item.get("ConceptNameCodeSequence") or ()
+        is_name = any(str(one.get("CodeValue")) == _TRACKING_IDENTIFIER for one in names)
+        if kind in ("CODE", "NUM") or is_name:
             said.setdefault(node.inside, []).append(_value(node.item))
     return said
 
