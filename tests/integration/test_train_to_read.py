@@ -191,7 +191,7 @@ def test_a_text_file_called_dcm_is_reported_and_the_exit_code_says_so(
     assert (study["status"], study["unreadable"][0]["name"]) == ("not_assessed", "notes.dcm")
 
 
-@pytest.mark.parametrize("options", [("--forms", "pdf"), ("--precision", "int3")])
+@pytest.mark.parametrize("options", [("--forms", "docx"), ("--precision", "int3")])
 def test_a_form_or_precision_there_is_not_is_an_unknown_name(
     bundle: Bundle, command: Command, tmp_path: Path, options: tuple[str, str]
 ) -> None:
