@@ -25,6 +25,8 @@ from fracturax.transforms.window import WindowPlan
 
 MANIFEST = "bundle.json"
 FORMAT = 1
+TURNED = "turned"
+"""Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
 _LARGEST_MANIFEST = 4 << 20
@@ -117,7 +119,9 @@ class Manifest:
     @property
     def image_values(self) -> tuple[str, ...]:
         """Names of the values of a film that a calibration may use."""
-        return ("logit", "heat", "box") + (("closer",) if self.closer else ())
+        closer = ("closer",) if self.closer else ()
+        turned = (TURNED,) if self.plan.frame == "portrait" else ()
+        return ("logit", "heat", "box", *closer, *turned)
 
     @property
     def box_values(self) -> tuple[str, ...]:

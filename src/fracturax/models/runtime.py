@@ -25,7 +25,7 @@ from fracturax.core.prediction import (
 )
 from fracturax.core.study import Study
 from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
-from fracturax.models.bundle import Bundle, Calibration
+from fracturax.models.bundle import TURNED, Bundle, Calibration
 from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.scope import unsuitable_file
 from fracturax.transforms.plan import Placement
@@ -55,7 +55,8 @@ class RawAnswer:
     Args:
         values: Image values by name, inputs of the calibration: `logit` (image), `heat` (peak
             of the heat map), `box` (best box of the first look) and, where there is one,
-            `closer` (best box of the closer look), all logits.
+            `closer` (best box of the closer look), all logits; `turned`, where the plan turns lying
+            films, is 1 if this one was.
         boxes: Candidate boxes in pixels of the original image, shape `(n, 4)`.
         box_values: Values of the boxes by name, inputs of their calibration: `box` and, where
             there is a closer look, `closer`; logits of shape `(n,)`.
@@ -219,6 +220,7 @@ class XrayPredictor:
                 "logit": float(answer["fracture"].mean()),
                 "heat": float(heat_logits.max()),
                 **best,
+                **({TURNED: float(frame.is_turned)} if plan.frame == "portrait" else {}),
             },
             boxes=prepared.axis_map.boxes_to_original(frame.turn_boxes_back(boxes)),
             box_values=box_values,

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets import DATASETS
 from fracturax.datasets.splits import DroppedCase
-from fracturax.models.bundle import Manifest
+from fracturax.models.bundle import TURNED, Manifest
 from fracturax.models.catalog import NETWORKS
 
 _WORDS = {
@@ -78,6 +78,9 @@ def write_card(
         dropped=_by_reason(dropped),
         leftover=results["leftover"],
         balance=results["recipe"]["data"]["balance"],
+        lift=dict(
+            zip(manifest.calibration.inputs, manifest.calibration.coefficients, strict=True)
+        ).get(TURNED),
         graphs=[precision for precision, _ in manifest.graphs],
     )
     path.write_text(text, encoding="utf-8")

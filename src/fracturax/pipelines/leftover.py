@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fracturax.core.case import Case
 from fracturax.datasets.acquisition import OTHER
 from fracturax.evaluation import auroc, group_bootstrap_weighted
+from fracturax.pipelines.alike import anatomy_of, kinds_alike
 from fracturax.pipelines.out_of_fold import OutOfFold
 
 _FEWEST = 30
@@ -80,7 +81,7 @@ def leftover_shortcuts(
     keys = np.array([case.patient_key for case in films.cases])
     label = films.reference.astype(bool)
     features = np.stack([one.embedding for one in films.answers]).astype(np.float64)
-    anatomy = _one_hot([_anatomy(case) for case in films.cases])
+    anatomy = _one_hot([anatomy_of(case) for case in films.cases])
     found = []
     for group, count in Counter(acquisitions).most_common():
         inside = groups == group
@@ -118,23 +119,12 @@ def told_by_score(
         the film of the group has the higher score; 0.5 where the score knows nothing of the group.
     """
     keys = np.array([case.patient_key for case in cases])
-    strata = _numbered([f"{case.reference.fracture} {_anatomy(case)}" for case in cases])
-    return _area(keys, _area_within(inside, _ranks_within(folds, scores), strata))
-
-
-def _anatomy(case: Case) -> tuple[str, ...]:
-    known = case.reference
-    return (*known.regions, *known.views, *(["hardware"] if known.hardware else []))
+    return _area(keys, _area_within(inside, _ranks_within(folds, scores), kinds_alike(cases)))
 
 
 def _one_hot(words: Sequence[tuple[str, ...]]) -> Values:
     names = sorted({word for several in words for word in several})
     return np.array([[float(name in several) for name in names] for several in words])
-
-
-def _numbered(words: Sequence[str]) -> npt.NDArray[np.intp]:
-    numbers: npt.NDArray[np.intp] = np.unique(words, return_inverse=True)[1]
-    return numbers
 
 
 def _ranks_within(folds: npt.NDArray[np.int64], values: Values) -> Values:

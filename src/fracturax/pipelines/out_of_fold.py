@@ -20,10 +20,12 @@ from fracturax.evaluation import (
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
-from fracturax.models.bundle import Calibration, Manifest
+from fracturax.models.bundle import TURNED, Calibration, Manifest
 from fracturax.models.runtime import RawAnswer, XrayPredictor, box_probabilities
+from fracturax.pipelines.alike import kinds_alike
 from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
 from fracturax.pipelines.prepare import only_film
+from fracturax.pipelines.way_up import lift_of_turned
 
 SENSITIVITY, SPECIFICITY = 0.90, 0.95
 """What the two operating points of an image are chosen for."""
@@ -97,11 +99,8 @@ def read_out_of_fold(
 def fit_answers(films: OutOfFold) -> Fitted:
     """Fit calibrations and choose operating points on out-of-fold answers."""
     reference = films.reference
-    names = tuple(films.answers[0].values)
-    values = np.array([[one.values[name] for name in names] for one in films.answers])
-    image = fit_platt(values, reference)
-    calibration = Calibration(names, image.coefficients, image.intercept)
-    probability = image.apply(values)
+    calibration = _fit_images(films)
+    probability = np.array([calibration.probability(one.values) for one in films.answers])
     box_calibration = _fit_boxes(films)
     strongest = np.array([strongest_box(one, box_calibration) for one in films.answers])
     normals = strongest[reference == 0]
@@ -140,6 +139,27 @@ def _answer(raw: RawAnswer, fitted: Fitted) -> CaseAnswer:
         probability=probability,
         boxes=raw.boxes,
         box_scores=box_probabilities(raw, fitted.box_calibration),
+    )
+
+
+def _fit_images(films: OutOfFold) -> Calibration:
+    """Fit what a film's values say; then lift lying films, and fit how much all of that says."""
+    names = tuple(name for name in films.answers[0].values if name != TURNED)
+    values = np.array([[one.values[name] for name in names] for one in films.answers])
+    plain = fit_platt(values, films.reference)
+    is_turned = np.array([one.values.get(TURNED, 0.0) > 0 for one in films.answers])
+    log_odds = values @ np.array(plain.coefficients) + plain.intercept
+    kinds = kinds_alike(films.cases)
+    # Networks of two folds differ in their level: films are compared within a fold.
+    lift = lift_of_turned(log_odds, is_turned, kinds + films.fold * (kinds.max() + 1))
+    if lift == 0:
+        return Calibration(names, plain.coefficients, plain.intercept)
+    lifted = fit_platt((log_odds + lift * is_turned)[:, None], films.reference)
+    (slope,) = lifted.coefficients
+    return Calibration(
+        (*names, TURNED),
+        (*(slope * one for one in plain.coefficients), slope * lift),
+        slope * plain.intercept + lifted.intercept,
     )
 
 

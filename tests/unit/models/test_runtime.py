@@ -10,7 +10,7 @@ from fracturax.core.errors import ModelError
 from fracturax.core.image import Acquisition, Radiograph, Step, Volume
 from fracturax.core.prediction import ImagePrediction, OperatingPoints, Predictor
 from fracturax.core.study import Study, UnreadableFile
-from fracturax.models.bundle import Bundle, Calibration
+from fracturax.models.bundle import TURNED, Bundle, Calibration
 from fracturax.models.runtime import OUTPUTS, RawAnswer, XrayPredictor
 from fracturax.models.scope import ScopeModel
 from fracturax.models.xray import XrayNetwork, cell_centers, pool_by_heat
@@ -98,7 +98,8 @@ def test_a_film_that_lies_gives_the_answer_of_the_standing_one_turned(
     reader = _with(predictor, plan=plan)
     one, other = reader.infer(upright), reader.infer(lying)
     assert upright.rows > upright.columns
-    assert other.values == one.values
+    assert other.values == {**one.values, TURNED: 1.0}
+    assert one.values[TURNED] == 0.0
     assert np.array_equal(other.heat, np.rot90(one.heat, -1))
     # A corner (row, column) of the standing film lies at (column, rows - row) of the other.
     turned = one.boxes[:, [1, 2, 3, 0]] * [1, -1, 1, -1] + [0, upright.rows, 0, upright.rows]
