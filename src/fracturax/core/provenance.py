@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,7 @@ def sha256_of_document(document: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
 def software_version() -> str:
     """Return the installed version of FracturaX."""
     from importlib.metadata import PackageNotFoundError, version

@@ -27,7 +27,7 @@ from fracturax.datasets.fingerprints import (
 from fracturax.datasets.overlay import Overlay, lay_over
 
 NEAR_COPY_SIMILARITY, NEAR_COPY_CORNERS = 0.905, 15
-"""Set on one half of FracAtlas; benchmarks/audit/planted.json has what they find of planted ones."""
+"""Set on one half of FracAtlas; benchmarks/audit/planted.json has what is found of planted ones."""
 
 _SORTINGS, _NEIGHBOURS, _BITS_APART, _LEADING_BITS = 8, 16, 10, 40
 _SAMPLE = 100_000

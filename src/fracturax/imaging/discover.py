@@ -16,7 +16,7 @@ from fracturax.core.study import UnreadableFile
 from fracturax.imaging.archive import files_of_dicomdir, is_hidden, members_of
 from fracturax.imaging.attributes import numbers_of, text_of, value_of
 from fracturax.imaging.dicom import is_cross_section
-from fracturax.imaging.guard import DEFAULT_LIMITS, Limits, as_unreadable, check_at_most
+from fracturax.imaging.guard import DEFAULT_LIMITS, Limits, as_unreadable, check_at_most, quiet
 from fracturax.imaging.header import read_header
 from fracturax.imaging.kind import Kind, claims_to_be_image, kind_of
 from fracturax.imaging.nifti import nifti_head
@@ -36,6 +36,7 @@ class _Found:
     entry: StudyFile | UnreadableFile
 
 
+@quiet()
 def find_studies(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> tuple[StudyFiles, ...]:
     """Find the studies at a path without decoding a pixel.
 

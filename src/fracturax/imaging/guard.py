@@ -141,7 +141,8 @@ def quiet() -> Iterator[None]:
     """Silence warnings and the parsers' loggers while any thread reads or writes.
 
     `warnings.catch_warnings` saves and restores a global list, which goes wrong when two threads
-    overlap; only the first in and the last out touch it.
+    overlap; only the first in and the last out touch it. Setting the level of a logger empties the
+    caches of all of them, so what reads many small things is silenced as a whole.
     """
     global _depth, _catcher  # noqa: PLW0603
     with _lock:

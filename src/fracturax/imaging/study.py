@@ -11,7 +11,7 @@ from fracturax.core.image import Image
 from fracturax.core.study import Study, UnreadableFile
 from fracturax.imaging.attributes import value_of
 from fracturax.imaging.dicom import is_cross_section, read_films
-from fracturax.imaging.guard import DEFAULT_LIMITS, Limits, as_unreadable
+from fracturax.imaging.guard import DEFAULT_LIMITS, Limits, as_unreadable, quiet
 from fracturax.imaging.header import Header, read_header
 from fracturax.imaging.kind import Kind, kind_of
 from fracturax.imaging.nifti import nifti_head, read_nifti
@@ -63,6 +63,7 @@ class StudyFiles:
         """
         return self._read()[0]
 
+    @quiet()
     def _read(self) -> tuple[Study, tuple[ImageError, ...]]:
         """Read the images; return the errors as well, for who asked for one study only."""
         images: list[Image] = []
@@ -83,6 +84,7 @@ class StudyFiles:
         return Study(self.key, tuple(images), tuple(unreadable)), tuple(errors)
 
 
+@quiet()
 def open_study(path: Path, *, limits: Limits = DEFAULT_LIMITS) -> Study:
     """Open the one study at a path: a file, folder, zip archive or DICOMDIR.
 
