@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from fracturax.evaluation.readers.estimate import Estimate, ZeroTest
 from fracturax.evaluation.result import Evaluation, Row
 
+_FEW_READERS = 4
+"""With fewer, the degrees of freedom are too generous where readers differ much and cases agree
+little: `benchmarks/accuracy/statistics/readers.md`, cells with 3 readers."""
+
 
 @dataclass(frozen=True)
 class TreatmentMean:
@@ -196,6 +200,11 @@ class ReaderAnalysis:
             found.append(
                 f"All treatments equal: {self.overall.distribution} = "
                 f"{self.overall.statistic:.4f} with {freedom} df, p = {self.overall.p:.4g}."
+            )
+        if found and self.readers < _FEW_READERS and self.inference.startswith("random readers"):
+            found.append(
+                f"With {self.readers} readers, a test at 0.05 found a difference where there was "
+                "none in up to 7 % of simulated studies: take p-values just below 0.05 with care."
             )
         return tuple(found)
 

@@ -18,6 +18,7 @@ from fracturax.evaluation import delong_test
 from fracturax.evaluation.readers import (
     FIXED_CASES,
     FIXED_READERS,
+    RANDOM,
     Auc,
     Mean,
     Ratings,
@@ -415,6 +416,16 @@ def test_one_random_reader_is_refused_with_the_reason() -> None:
     ratings, truth = ratings_of(readers=1)
     with pytest.raises(DataError, match="one reader says nothing of other readers"):
         analyse(crossed_study(ratings, truth), Auc())
+
+
+@pytest.mark.parametrize(
+    ("readers", "inference", "is_said"),
+    [(3, RANDOM, True), (4, RANDOM, False), (3, FIXED_READERS, False)],
+)
+def test_three_random_readers_come_with_a_warning(readers, inference, is_said) -> None:
+    ratings, truth = ratings_of(readers=readers)
+    notes = analyse(crossed_study(ratings, truth), Auc(), inference=inference).notes
+    assert any("with care" in note for note in notes) == is_said
 
 
 def test_one_treatment_has_a_mean_and_nothing_to_compare() -> None:
