@@ -1,0 +1,226 @@
+"""Radiograph to CT: the pose whose simulated film looks like the one at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from fracturax.core.errors import GeometryError, ImageError
+from fracturax.core.geometry import Geometry
+from fracturax.core.image import Radiograph, Volume
+from fracturax.simulation.attenuation import CT_KEV
+from fracturax.simulation.cone_beam import ConeBeam, Pose
+from fracturax.simulation.scene import Scene
+
+Reals = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+ENOUGH_LIKENESS = 0.75
+"""Correlation from which on a pose is used; see docs/decisions/0007-simulation.md."""
+# Turns in degrees, shifts in millimetres: how far a step of the derivative goes, and the search.
+_STEPS = np.array([0.5, 0.5, 0.5, 1.0, 4.0, 1.0])
+_REACH = np.array([25.0, 25.0, 25.0, 60.0, 120.0, 60.0])
+_FIRST_TURNS_DEG = 8.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """How fine one pass of the search looks.
+
+    Args:
+        pixels: Longer side of the films that are compared.
+        voxel_mm: Side of the CT's voxels, about.
+        detail: Size of what is compared, as a share of the film.
+        rounds: Most steps of the optimizer.
+    """
+
+    pixels: int
+    voxel_mm: float
+    detail: float
+    rounds: int
+
+
+_LEVELS = (Level(48, 5.0, 0.20, 12), Level(96, 3.5, 0.12, 12), Level(224, 1.8, 0.08, 8))
+
+
+@dataclass(frozen=True)
+class PoseMatch:
+    """The pose that was found, and whether to use it.
+
+    Args:
+        beam: Geometry with the pose that fits best.
+        score: Correlation of film and simulated film after their local contrast is made equal,
+            -1 to 1.
+        is_usable: Whether the score is high enough and the search ended inside its reach.
+        reason: Why it is not usable; else empty.
+    """
+
+    beam: ConeBeam
+    score: float
+    is_usable: bool
+    reason: str = ""
+
+
+def find_pose(film: Radiograph, volume: Volume, start: ConeBeam) -> PoseMatch:
+    """Search the pose of a CT that explains a film, from a guess about 10 degrees and 20 mm off.
+
+    The film is compared with line integrals of the CT, both with their local mean and contrast
+    made equal, so that tube, scatter, gain and curve of the film matter little. The sum of squared
+    differences, the same as the correlation of the two, is lowered by Gauss-Newton steps within
+    bounds, from coarse to fine; at first from seven starts, the guess and turns by 8 degrees.
+
+    Args:
+        film: The radiograph, bone bright, of the detector that `start` describes.
+        volume: CT in HU of the same patient.
+        start: Geometry with the guessed pose. Distances and detector are held.
+
+    Returns:
+        The best pose with its score. A search that failed says so.
+
+    Raises:
+        GeometryError: If the film is not of the detector's shape.
+        ImageError: If the film is constant, or the CT cannot be simulated from.
+        MissingExtraError: If numba is not installed.
+
+    References:
+        Penney et al., A comparison of similarity measures for use in 2-D-3-D medical image
+        registration, IEEE Trans. Med. Imaging 17, 586-595 (1998), doi 10.1109/42.730403.
+    """
+    _check(film, start)
+    pose, score = start.pose, -1.0
+    for number, level in enumerate(_LEVELS):
+        comparison = _Comparison(film, volume, start, level)
+        guesses = _turned(pose) if number == 0 else (pose,)
+        found = [comparison.improve(guess, around=start.pose) for guess in guesses]
+        pose, score = max(found, key=lambda one: one[1])
+    beam = replace(start, pose=pose)
+    reason = ""
+    if score < ENOUGH_LIKENESS:
+        reason = f"the film is not explained: score {score:.2f}, {ENOUGH_LIKENESS} is needed"
+    elif _is_at_the_end(pose, start.pose):
+        reason = "the search ended at the end of its reach; start nearer"
+    return PoseMatch(beam, score, not reason, reason)
+
+
+class _Comparison:
+    """Film and CT at one level of detail."""
+
+    def __init__(self, film: Radiograph, volume: Volume, start: ConeBeam, level: Level) -> None:
+        share = min(1.0, level.pixels / max(start.rows, start.columns))
+        self._beam = start.sized(*(max(8, round(size * share)) for size in film.pixels.shape))
+        self._level = level
+        coarse = coarsened(volume, level.voxel_mm)
+        self._scene = Scene(coarse)
+        size = (self._beam.columns, self._beam.rows)
+        small = cv2.resize(np.array(film.pixels), size, interpolation=cv2.INTER_AREA)
+        self._film = self._even(small)
+
+    def improve(self, guess: Pose, *, around: Pose) -> tuple[Pose, float]:
+        """Return a better pose and its correlation."""
+        best = least_squares(
+            lambda moved: self._difference(_moved(around, moved)),
+            np.clip(_offset(guess, around), -0.99 * _REACH, 0.99 * _REACH),
+            jac=lambda moved: self._derivative(around, moved),
+            bounds=(-_REACH, _REACH),
+            x_scale=_STEPS,
+            max_nfev=self._level.rounds,
+            xtol=1e-4,
+            ftol=1e-5,
+        )
+        # Of two images of norm 1 the squared distance is 2 - 2 x correlation.
+        return _moved(around, best.x), float(1 - best.cost)
+
+    def _difference(self, pose: Pose) -> Reals:
+        projection = self._scene.cast(replace(self._beam, pose=pose))
+        return (self._even(projection.attenuation(CT_KEV)) - self._film).ravel().astype(float)
+
+    def _derivative(self, around: Pose, moved: Reals) -> Reals:
+        here = self._difference(_moved(around, moved))
+        columns = [
+            (self._difference(_moved(around, moved + step)) - here) / step.sum()
+            for step in np.diag(_STEPS)
+        ]
+        return np.stack(columns, axis=1)
+
+    def _even(self, picture: Floats) -> Floats:
+        """Return a picture with local mean 0, local contrast 1, and norm 1."""
+        sigma = self._level.detail * max(picture.shape) / 2
+        picture = picture - picture.mean()
+        low = cv2.GaussianBlur(picture, (0, 0), sigma)
+        high = cv2.GaussianBlur(picture, (0, 0), 0.7) - low
+        contrast = np.sqrt(cv2.GaussianBlur(high * high, (0, 0), 1.5 * sigma))
+        even = high / (contrast + 0.15 * float(contrast.max()) + 1e-9)
+        return np.asarray(even / (np.linalg.norm(even) + 1e-9), np.float32)
+
+
+def coarsened(volume: Volume, voxel_mm: float) -> Volume:
+    """Return a CT whose voxels are means of blocks, about `voxel_mm` wide.
+
+    Raises:
+        GeometryError: If the CT has no place in the patient.
+
+    Example:
+        >>> from fracturax.core.geometry import Geometry
+        >>> fine = Volume(np.zeros((9, 8, 8), np.int16),
+        ...     geometry=Geometry.from_affine(np.diag([1.0, 1.0, 1.0, 1.0])))
+        >>> coarse = coarsened(fine, 2.0)
+        >>> coarse.pixels.shape, coarse.geometry.spacing_mm, coarse.geometry.affine[0][3]
+        ((5, 4, 4), (2.0, 2.0, 2.0), 0.5)
+    """
+    geometry = volume.geometry
+    if geometry.affine is None or geometry.spacing_mm is None:
+        raise GeometryError(
+            "the CT does not say how it lies in the patient",
+            got="no position and orientation",
+            cure="give a DICOM series, or a NIfTI with sform or qform",
+        )
+    affine = np.array(geometry.affine)
+    pixels: npt.NDArray[Any] = volume.pixels
+    for axis, spacing in enumerate(geometry.spacing_mm):
+        block = max(1, min(round(voxel_mm / spacing), pixels.shape[axis]))
+        starts = np.arange(0, pixels.shape[axis], block)
+        counts = np.diff(np.append(starts, pixels.shape[axis]))
+        shape = [-1 if other == axis else 1 for other in range(3)]
+        sums = np.add.reduceat(pixels, starts, axis=axis, dtype=np.float32)
+        pixels = sums / counts.reshape(shape).astype(np.float32)
+        affine[:3, 3] += affine[:3, axis] * (block - 1) / 2
+        affine[:3, axis] *= block
+    pixels = np.asarray(pixels, np.float32)
+    return replace(volume, pixels=pixels, geometry=Geometry.from_affine(affine), origin=None)
+
+
+def _check(film: Radiograph, start: ConeBeam) -> None:
+    if film.pixels.shape != (start.rows, start.columns):
+        raise GeometryError(
+            "the film is not of this detector",
+            got=f"{film.rows} x {film.columns}, the detector {start.rows} x {start.columns}",
+            cure="give rows, columns and pixel_mm of the film",
+        )
+    if not film.pixels.max() > film.pixels.min():
+        raise ImageError("the film is the same everywhere", got=f"{float(film.pixels.min()):g}")
+
+
+def _turned(pose: Pose) -> tuple[Pose, ...]:
+    """Return a pose and the same turned about each axis of the beam, both ways."""
+    turns = _FIRST_TURNS_DEG * np.vstack([np.zeros(3), np.eye(3), -np.eye(3)])
+    return tuple(_moved(pose, np.concatenate([turn, np.zeros(3)])) for turn in turns)
+
+
+def _moved(pose: Pose, offset: Reals) -> Pose:
+    turned = Rotation.from_rotvec(offset[:3], degrees=True).as_matrix() @ pose.matrix
+    return Pose.from_matrix(turned, np.array(pose.translation_mm) + offset[3:])
+
+
+def _offset(pose: Pose, around: Pose) -> Reals:
+    turn = Rotation.from_matrix(pose.matrix @ around.matrix.T).as_rotvec(degrees=True)
+    return np.concatenate([turn, np.subtract(pose.translation_mm, around.translation_mm)])
+
+
+def _is_at_the_end(pose: Pose, start: Pose) -> bool:
+    return bool((np.abs(_offset(pose, start)) > 0.98 * _REACH).any())
