@@ -20,10 +20,10 @@ from fracturax.simulation.spectrum import Spectrum
 
 Floats = npt.NDArray[np.float32]
 
-_SCATTER_PIXEL_MM = 8.0
+_COARSE_PIXEL_MM = 8.0
 _LEAST_SIGNAL = 1e-6
 _BODY_ATTENUATION = 0.5
-_BODY_PERCENTILES = (8.0, 99.8)
+_BODY_PERCENTILES = (15.0, 99.8)
 _SHOULDER = 2.5
 _COMPRESSION, _COMPRESSION_MM = 0.5, 30.0
 
@@ -136,20 +136,21 @@ def _with_scatter(light: Floats, exposure: Exposure, beam: ConeBeam) -> Floats:
         return light
     # The more matter the light met, the more of it was scattered; air scatters nothing.
     scattered = light * -np.log(np.maximum(light, np.float32(_LEAST_SIGNAL)))
-    small = tuple(
-        max(1, round(size * pixel / _SCATTER_PIXEL_MM))
-        for size, pixel in zip(light.shape, beam.pixel_mm, strict=True)
-    )
-    coarse = cv2.resize(scattered, small[::-1], interpolation=cv2.INTER_AREA).reshape(small)
-    sigma = [
-        exposure.scatter_mm / (beam.pixel_mm[axis] * light.shape[axis] / small[axis])
-        for axis in (0, 1)
-    ]
-    coarse = cv2.GaussianBlur(
-        coarse, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REPLICATE
-    ).reshape(small)
-    spread = cv2.resize(coarse, light.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    spread = _spread(scattered, exposure.scatter_mm, beam)
     return np.asarray(light + exposure.scatter * np.maximum(spread, 0), np.float32)
+
+
+def _spread(picture: Floats, sigma_mm: float, beam: ConeBeam) -> Floats:
+    """Return a picture smoothed widely, on a coarse grid for speed."""
+    rows, columns = (
+        max(1, round(size * pixel / _COARSE_PIXEL_MM))
+        for size, pixel in zip(picture.shape, beam.pixel_mm, strict=True)
+    )
+    coarse_beam = beam.sized(rows, columns)
+    coarse = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    coarse = _blurred(coarse.reshape(rows, columns), sigma_mm, coarse_beam)
+    wide = cv2.resize(coarse, picture.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(wide, np.float32).reshape(picture.shape)
 
 
 def _blurred(light: Floats, blur_mm: float, beam: ConeBeam) -> Floats:
@@ -167,7 +168,7 @@ def _shown(light: Floats, look: str, beam: ConeBeam) -> Floats:
     attenuation = -np.log(np.maximum(light, np.float32(_LEAST_SIGNAL)))
     is_body = attenuation > _BODY_ATTENUATION
     # Thick and thin parts are brought nearer to each other, as the stations of today do.
-    attenuation -= _COMPRESSION * _blurred(attenuation, _COMPRESSION_MM, beam)
+    attenuation -= _COMPRESSION * _spread(attenuation, _COMPRESSION_MM, beam)
     low, high = 0.0, 1.0
     if is_body.any():
         low, high = (float(one) for one in np.percentile(attenuation[is_body], _BODY_PERCENTILES))

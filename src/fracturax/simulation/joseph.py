@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -61,16 +62,23 @@ def cast_rays(
     for row in numba.prange(water.shape[0]):
         for left in range(0, water.shape[1], _TILE):
             right = min(left + _TILE, water.shape[1])
-            _cast_tile(
+            way = corner + row * down + left * along - source
+            main, a, b = _axes(way + (right - left) / 2 * along)
+            grid = _Grid(
                 hu.ravel(),
                 labels.ravel(),
                 is_occupied,
-                hu.shape,
-                hu.strides,
-                source,
-                corner + row * down + left * along - source,
-                along,
-                lengths[row, left:right],
+                main,
+                np.int32(hu.strides[main] // 2),
+                np.int32(hu.strides[a] // 2),
+                np.int32(hu.strides[b] // 2),
+                np.float32(hu.shape[a] - 1),
+                np.float32(hu.shape[b] - 1),
+            )
+            rays = _aim(source, way, along, lengths[row, left:right], hu.shape, (main, a, b))
+            _walk(
+                grid,
+                rays,
                 np.float32(tissue_hu),
                 np.float32(bone_hu),
                 water[row, left:right],
@@ -79,103 +87,173 @@ def cast_rays(
             )
 
 
+class _Grid(NamedTuple):
+    """A CT as rays see it that cross its planes along one axis, `main`; a and b are the others."""
+
+    voxels: npt.NDArray[np.int16]
+    labels: npt.NDArray[np.uint8]
+    is_occupied: npt.NDArray[np.bool_]
+    main: int
+    stride: int
+    stride_a: int
+    stride_b: int
+    top_a: float
+    top_b: float
+
+
+class _Rays(NamedTuple):
+    """Rays side by side: place in plane 0 and way from plane to plane, planes, mm a plane."""
+
+    start_a: Floats
+    slope_a: Floats
+    start_b: Floats
+    slope_b: Floats
+    step_mm: Floats
+    first: Whole
+    last: Whole
+
+
+class _Samples(NamedTuple):
+    """Where the rays are in a plane, and the four voxels about each."""
+
+    place: Whole
+    step_a: Whole
+    step_b: Whole
+    share_a: Floats
+    share_b: Floats
+    corners: Floats
+
+
 @numba.njit(fastmath=True)
-def _cast_tile(
-    voxels: npt.NDArray[np.int16],
-    labels: npt.NDArray[np.uint8],
-    is_occupied: npt.NDArray[np.bool_],
-    shape: tuple[int, int, int],
-    strides: tuple[int, int, int],
+def _aim(
     source: Reals,
     way: Reals,
     along: Reals,
     lengths: Reals,
+    shape: tuple[int, int, int],
+    axes: tuple[int, int, int],
+) -> _Rays:
+    """Return the rays of a tile; `way` leads to the first one's pixel."""
+    main, a, b = axes
+    width = lengths.size
+    rays = _Rays(
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty(width, np.int32),
+        np.empty(width, np.int32),
+    )
+    for ray in range(width):
+        own = way + ray * along
+        rays.first[ray], rays.last[ray] = _planes(source, own, shape, main)
+        rays.slope_a[ray] = own[a] / own[main]
+        rays.slope_b[ray] = own[b] / own[main]
+        rays.start_a[ray] = source[a] - source[main] * own[a] / own[main]
+        rays.start_b[ray] = source[b] - source[main] * own[b] / own[main]
+        rays.step_mm[ray] = lengths[ray] / abs(own[main])
+    return rays
+
+
+@numba.njit(fastmath=True)
+def _walk(
+    grid: _Grid,
+    rays: _Rays,
     tissue_hu: float,
     bone_hu: float,
     water: Floats,
     bone: Floats,
     paths: Floats,
 ) -> None:
-    """Walk rays of one film row that lie side by side; `way` leads to the first one's pixel."""
-    width = lengths.size
-    main, a, b = _axes(way + width / 2 * along)
-    stride, stride_a, stride_b = (
-        np.int32(strides[main] // 2),
-        np.int32(strides[a] // 2),
-        np.int32(strides[b] // 2),
+    """Add up what the rays of a tile cross."""
+    width = water.size
+    samples = _Samples(
+        np.empty(width, np.int32),
+        np.empty(width, np.int32),
+        np.empty(width, np.int32),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+        np.empty((4, width), np.float32),
     )
-    top_a, top_b = np.float32(shape[a] - 1), np.float32(shape[b] - 1)
-    start_a, slope_a = np.empty(width, np.float32), np.empty(width, np.float32)
-    start_b, slope_b = np.empty(width, np.float32), np.empty(width, np.float32)
-    first, last = np.empty(width, np.int32), np.empty(width, np.int32)
-    step_mm = np.empty(width, np.float32)
-    for ray in range(width):
-        own = way + ray * along
-        first[ray], last[ray] = _planes(source, own, shape, main)
-        slope_a[ray] = own[a] / own[main]
-        slope_b[ray] = own[b] / own[main]
-        start_a[ray] = source[a] - source[main] * own[a] / own[main]
-        start_b[ray] = source[b] - source[main] * own[b] / own[main]
-        step_mm[ray] = lengths[ray] / abs(own[main])
-    place, step_a, step_b = (
-        np.empty(width, np.int32),
-        np.empty(width, np.int32),
-        np.empty(width, np.int32),
-    )
-    share_a, share_b = np.empty(width, np.float32), np.empty(width, np.float32)
-    corners = np.empty((4, width), np.float32)
-    zero, one, air = np.float32(0), np.float32(1), np.float32(1000)
-    per_hu, per_dense = one / (bone_hu - tissue_hu), one / (bone_hu + air)
-    plane, end = first.min(), last.max() + 1
+    plane, end = rays.first.min(), rays.last.max() + 1
     while plane < end:
         stop = min(plane + BLOCK - plane % BLOCK, end)
-        middle = np.float32(plane + stop - 1) / np.float32(2)
-        is_empty = True
-        for ray in range(width):
-            block_a = int(_held(start_a[ray] + middle * slope_a[ray], top_a)) // BLOCK
-            block_b = int(_held(start_b[ray] + middle * slope_b[ray], top_b)) // BLOCK
-            if is_occupied[_block(plane // BLOCK, block_a, block_b, main)]:
-                is_empty = False
-                break
-        if is_empty:
-            plane = stop
-            continue
-        for position in range(plane, stop):
-            # Three loops, so that the first and the last run in vector instructions.
-            for ray in range(width):
-                place_a = _held(start_a[ray] + np.float32(position) * slope_a[ray], top_a)
-                place_b = _held(start_b[ray] + np.float32(position) * slope_b[ray], top_b)
-                low_a, low_b = np.int32(place_a), np.int32(place_b)
-                share_a[ray] = place_a - np.float32(low_a)
-                share_b[ray] = place_b - np.float32(low_b)
-                step_a[ray] = stride_a if place_a < top_a else np.int32(0)
-                step_b[ray] = stride_b if place_b < top_b else np.int32(0)
-                place[ray] = np.int32(position) * stride + low_a * stride_a + low_b * stride_b
-            for ray in range(width):
-                at = np.uint32(place[ray])
-                to_a, to_b = np.uint32(step_a[ray]), np.uint32(step_b[ray])
-                corners[0, ray] = voxels[at]
-                corners[1, ray] = voxels[at + to_b]
-                corners[2, ray] = voxels[at + to_a]
-                corners[3, ray] = voxels[at + to_a + to_b]
-                if labels.size > 0 and first[ray] <= position <= last[ray]:
-                    at += to_a if share_a[ray] >= 0.5 else np.uint32(0)
-                    at += to_b if share_b[ray] >= 0.5 else np.uint32(0)
-                    if labels[at] > 0:
-                        paths[ray, labels[at] - 1] += step_mm[ray]
-            for ray in range(width):
-                near = corners[0, ray] + share_b[ray] * (corners[1, ray] - corners[0, ray])
-                far = corners[2, ray] + share_b[ray] * (corners[3, ray] - corners[2, ray])
-                value = near + share_a[ray] * (far - near)
-                is_inside = np.float32((first[ray] <= position) & (position <= last[ray]))
-                share = min(max((value - tissue_hu) * per_hu, zero), one)
-                tissue = min(max(value, -air), tissue_hu) + air
-                water[ray] += is_inside * (one - share) * tissue
-                bone[ray] += is_inside * (share + max(value - bone_hu, zero) * per_dense)
+        if _is_occupied(grid, rays, plane, stop):
+            _cross(grid, rays, samples, (plane, stop), (tissue_hu, bone_hu), (water, bone, paths))
         plane = stop
     for ray in range(width):
-        water[ray] *= step_mm[ray] / air
-        bone[ray] *= step_mm[ray]
+        water[ray] *= rays.step_mm[ray] / np.float32(1000)
+        bone[ray] *= rays.step_mm[ray]
+
+
+@numba.njit(fastmath=True)
+def _is_occupied(grid: _Grid, rays: _Rays, plane: int, stop: int) -> bool:
+    """Return whether a ray meets anything from one plane to before another of the same block."""
+    middle = np.float32(plane + stop - 1) / np.float32(2)
+    main_block = plane // BLOCK
+    for ray in range(rays.first.size):
+        a = int(_held(rays.start_a[ray] + middle * rays.slope_a[ray], grid.top_a)) // BLOCK
+        b = int(_held(rays.start_b[ray] + middle * rays.slope_b[ray], grid.top_b)) // BLOCK
+        if grid.main == 0:
+            is_met = grid.is_occupied[main_block, a, b]
+        elif grid.main == 1:
+            is_met = grid.is_occupied[a, main_block, b]
+        else:
+            is_met = grid.is_occupied[a, b, main_block]
+        if is_met:
+            return True
+    return False
+
+
+@numba.njit(fastmath=True)
+def _cross(
+    grid: _Grid,
+    rays: _Rays,
+    samples: _Samples,
+    planes: tuple[int, int],
+    bends: tuple[float, float],
+    sums: tuple[Floats, Floats, Floats],
+) -> None:
+    """Add up water, bone and labels of the planes of one block."""
+    voxels, labels, _, _, stride, stride_a, stride_b, top_a, top_b = grid
+    start_a, slope_a, start_b, slope_b, step_mm, first, last = rays
+    place, step_a, step_b, share_a, share_b, corners = samples
+    (tissue_hu, bone_hu), (water, bone, paths) = bends, sums
+    zero, one, air, stay = np.float32(0), np.float32(1), np.float32(1000), np.int32(0)
+    per_hu, per_dense = one / (bone_hu - tissue_hu), one / (bone_hu + air)
+    width = water.size
+    for position in range(planes[0], planes[1]):
+        depth, base = np.float32(position), np.int32(position) * stride
+        # Three loops, so that the first and the last become vector instructions.
+        for ray in range(width):
+            a = _held(start_a[ray] + depth * slope_a[ray], top_a)
+            b = _held(start_b[ray] + depth * slope_b[ray], top_b)
+            low_a, low_b = np.int32(a), np.int32(b)
+            share_a[ray], share_b[ray] = a - np.float32(low_a), b - np.float32(low_b)
+            step_a[ray] = stride_a if a < top_a else stay
+            step_b[ray] = stride_b if b < top_b else stay
+            place[ray] = base + low_a * stride_a + low_b * stride_b
+        for ray in range(width):
+            at, to_a, to_b = np.uint32(place[ray]), np.uint32(step_a[ray]), np.uint32(step_b[ray])
+            corners[0, ray] = voxels[at]
+            corners[1, ray] = voxels[at + to_b]
+            corners[2, ray] = voxels[at + to_a]
+            corners[3, ray] = voxels[at + to_a + to_b]
+            if labels.size > 0 and first[ray] <= position <= last[ray]:
+                at += to_a if share_a[ray] >= 0.5 else np.uint32(0)
+                at += to_b if share_b[ray] >= 0.5 else np.uint32(0)
+                if labels[at] > 0:
+                    paths[ray, labels[at] - 1] += step_mm[ray]
+        for ray in range(width):
+            near = corners[0, ray] + share_b[ray] * (corners[1, ray] - corners[0, ray])
+            far = corners[2, ray] + share_b[ray] * (corners[3, ray] - corners[2, ray])
+            value = near + share_a[ray] * (far - near)
+            is_inside = np.float32((first[ray] <= position) & (position <= last[ray]))
+            share = min(max((value - tissue_hu) * per_hu, zero), one)
+            tissue = min(max(value, -air), tissue_hu) + air
+            water[ray] += is_inside * (one - share) * tissue
+            bone[ray] += is_inside * (share + max(value - bone_hu, zero) * per_dense)
 
 
 @numba.njit(inline="always")
@@ -187,16 +265,6 @@ def _axes(way: Reals) -> tuple[int, int, int]:
     if y >= z:
         return 1, 0, 2
     return 2, 0, 1
-
-
-@numba.njit(inline="always")
-def _block(main_block: int, block_a: int, block_b: int, main: int) -> tuple[int, int, int]:
-    """Return the position of a block in the order of the CT's axes."""
-    if main == 0:
-        return main_block, block_a, block_b
-    if main == 1:
-        return block_a, main_block, block_b
-    return block_a, block_b, main_block
 
 
 @numba.njit(inline="always")

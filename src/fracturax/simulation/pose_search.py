@@ -27,6 +27,7 @@ ENOUGH_LIKENESS = 0.75
 _STEPS = np.array([0.5, 0.5, 0.5, 1.0, 4.0, 1.0])
 _REACH = np.array([25.0, 25.0, 25.0, 60.0, 120.0, 60.0])
 _FIRST_TURNS_DEG = 8.0
+_SMOOTH_PX, _LEAST_CONTRAST, _TINY = 0.7, 0.15, 1e-9
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Level:
     rounds: int
 
 
-_LEVELS = (Level(48, 5.0, 0.20, 12), Level(96, 3.5, 0.12, 12), Level(224, 1.8, 0.08, 8))
+_LEVELS = (Level(48, 5.0, 0.20, 8), Level(96, 3.5, 0.12, 10), Level(192, 2.0, 0.08, 6))
 
 
 @dataclass(frozen=True)
@@ -67,66 +68,79 @@ class PoseMatch:
     reason: str = ""
 
 
-def find_pose(film: Radiograph, volume: Volume, start: ConeBeam) -> PoseMatch:
-    """Search the pose of a CT that explains a film, from a guess about 10 degrees and 20 mm off.
+class PoseSearch:
+    """A CT made ready to find the poses of films in.
 
-    The film is compared with line integrals of the CT, both with their local mean and contrast
+    A film is compared with line integrals of the CT, both with their local mean and contrast
     made equal, so that tube, scatter, gain and curve of the film matter little. The sum of squared
-    differences, the same as the correlation of the two, is lowered by Gauss-Newton steps within
+    differences, which falls as the correlation rises, is lowered by Gauss-Newton steps within
     bounds, from coarse to fine; at first from seven starts, the guess and turns by 8 degrees.
 
     Args:
-        film: The radiograph, bone bright, of the detector that `start` describes.
-        volume: CT in HU of the same patient.
-        start: Geometry with the guessed pose. Distances and detector are held.
-
-    Returns:
-        The best pose with its score. A search that failed says so.
+        volume: CT in HU.
 
     Raises:
-        GeometryError: If the film is not of the detector's shape.
-        ImageError: If the film is constant, or the CT cannot be simulated from.
+        GeometryError: If the CT has no place in the patient.
+        ImageError: If it cannot be simulated from.
         MissingExtraError: If numba is not installed.
 
     References:
         Penney et al., A comparison of similarity measures for use in 2-D-3-D medical image
         registration, IEEE Trans. Med. Imaging 17, 586-595 (1998), doi 10.1109/42.730403.
     """
-    _check(film, start)
-    pose, score = start.pose, -1.0
-    for number, level in enumerate(_LEVELS):
-        comparison = _Comparison(film, volume, start, level)
-        guesses = _turned(pose) if number == 0 else (pose,)
-        found = [comparison.improve(guess, around=start.pose) for guess in guesses]
-        pose, score = max(found, key=lambda one: one[1])
-    beam = replace(start, pose=pose)
-    reason = ""
-    if score < ENOUGH_LIKENESS:
-        reason = f"the film is not explained: score {score:.2f}, {ENOUGH_LIKENESS} is needed"
-    elif _is_at_the_end(pose, start.pose):
-        reason = "the search ended at the end of its reach; start nearer"
-    return PoseMatch(beam, score, not reason, reason)
+
+    def __init__(self, volume: Volume) -> None:
+        self._scenes = [Scene(coarsened(volume, level.voxel_mm)) for level in _LEVELS]
+
+    def find(self, film: Radiograph, start: ConeBeam) -> PoseMatch:
+        """Search the pose that explains a film, from a guess about 10 degrees and 20 mm off.
+
+        Args:
+            film: The radiograph, bone bright, of the detector that `start` describes.
+            start: Geometry with the guessed pose. Distances and detector are held.
+
+        Returns:
+            The best pose with its score. A search that failed says so.
+
+        Raises:
+            GeometryError: If the film is not of the detector's shape.
+            ImageError: If the film is constant.
+        """
+        _check(film, start)
+        pose, score = start.pose, -1.0
+        for number, (level, scene) in enumerate(zip(_LEVELS, self._scenes, strict=True)):
+            comparison = _Comparison(film, scene, start, level)
+            guesses = _turned(pose) if number == 0 else (pose,)
+            found = [comparison.improve(guess) for guess in guesses]
+            pose, score = max(found, key=lambda one: one[1])
+        reason = ""
+        if score < ENOUGH_LIKENESS:
+            reason = f"the film is not explained: score {score:.2f}, {ENOUGH_LIKENESS} is needed"
+        elif _is_at_the_end(pose, start.pose):
+            reason = "the search ended at the end of its reach; start nearer"
+        return PoseMatch(replace(start, pose=pose), score, not reason, reason)
 
 
 class _Comparison:
     """Film and CT at one level of detail."""
 
-    def __init__(self, film: Radiograph, volume: Volume, start: ConeBeam, level: Level) -> None:
+    def __init__(self, film: Radiograph, scene: Scene, start: ConeBeam, level: Level) -> None:
         share = min(1.0, level.pixels / max(start.rows, start.columns))
-        self._beam = start.sized(*(max(8, round(size * share)) for size in film.pixels.shape))
+        rows, columns = (max(8, round(size * share)) for size in film.pixels.shape)
+        self._beam = start.sized(rows, columns)
+        self._around = start.pose
         self._level = level
-        coarse = coarsened(volume, level.voxel_mm)
-        self._scene = Scene(coarse)
-        size = (self._beam.columns, self._beam.rows)
-        small = cv2.resize(np.array(film.pixels), size, interpolation=cv2.INTER_AREA)
-        self._film = self._even(small)
+        self._scene = scene
+        pixels = np.array(film.pixels)
+        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+        self._film = self._even(np.asarray(small, np.float32))
 
-    def improve(self, guess: Pose, *, around: Pose) -> tuple[Pose, float]:
+    def improve(self, guess: Pose) -> tuple[Pose, float]:
         """Return a better pose and its correlation."""
         best = least_squares(
-            lambda moved: self._difference(_moved(around, moved)),
-            np.clip(_offset(guess, around), -0.99 * _REACH, 0.99 * _REACH),
-            jac=lambda moved: self._derivative(around, moved),
+            self._difference,
+            np.clip(_offset(guess, self._around), -0.99 * _REACH, 0.99 * _REACH),
+            jac=self._derivative,
             bounds=(-_REACH, _REACH),
             x_scale=_STEPS,
             max_nfev=self._level.rounds,
@@ -134,29 +148,29 @@ class _Comparison:
             ftol=1e-5,
         )
         # Of two images of norm 1 the squared distance is 2 - 2 x correlation.
-        return _moved(around, best.x), float(1 - best.cost)
+        return _moved(self._around, best.x), float(1 - best.cost)
 
-    def _difference(self, pose: Pose) -> Reals:
-        projection = self._scene.cast(replace(self._beam, pose=pose))
-        return (self._even(projection.attenuation(CT_KEV)) - self._film).ravel().astype(float)
+    def _difference(self, offset: Reals) -> Reals:
+        beam = replace(self._beam, pose=_moved(self._around, offset))
+        simulated = self._even(self._scene.cast(beam).attenuation(CT_KEV))
+        return np.asarray((simulated - self._film).ravel(), float)
 
-    def _derivative(self, around: Pose, moved: Reals) -> Reals:
-        here = self._difference(_moved(around, moved))
+    def _derivative(self, offset: Reals) -> Reals:
+        here = self._difference(offset)
         columns = [
-            (self._difference(_moved(around, moved + step)) - here) / step.sum()
-            for step in np.diag(_STEPS)
+            (self._difference(offset + step) - here) / step.sum() for step in np.diag(_STEPS)
         ]
         return np.stack(columns, axis=1)
 
     def _even(self, picture: Floats) -> Floats:
         """Return a picture with local mean 0, local contrast 1, and norm 1."""
         sigma = self._level.detail * max(picture.shape) / 2
-        picture = picture - picture.mean()
         low = cv2.GaussianBlur(picture, (0, 0), sigma)
-        high = cv2.GaussianBlur(picture, (0, 0), 0.7) - low
+        high = cv2.GaussianBlur(picture, (0, 0), _SMOOTH_PX) - low
         contrast = np.sqrt(cv2.GaussianBlur(high * high, (0, 0), 1.5 * sigma))
-        even = high / (contrast + 0.15 * float(contrast.max()) + 1e-9)
-        return np.asarray(even / (np.linalg.norm(even) + 1e-9), np.float32)
+        # Where there is next to no contrast, noise is not made as strong as bone.
+        even = high / (contrast + _LEAST_CONTRAST * float(contrast.max()) + _TINY)
+        return np.asarray(even / (np.linalg.norm(even) + _TINY), np.float32)
 
 
 def coarsened(volume: Volume, voxel_mm: float) -> Volume:

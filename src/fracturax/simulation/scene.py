@@ -115,14 +115,18 @@ class Scene:
             beam: Source, detector and pose.
 
         Raises:
-            GeometryError: If the source or the detector's centre lies inside the CT.
+            GeometryError: If the source lies inside the CT.
         """
         to_voxels = np.linalg.inv(self._affine)
-        ends = np.array([[0, 0], [1, 0], [0, 1], [(beam.rows - 1) / 2, (beam.columns - 1) / 2]])
-        points = np.vstack([beam.source_mm, beam.detector_points(ends)])
-        source, corner, below, beside, middle = points @ to_voxels[:3, :3].T + to_voxels[:3, 3]
-        self._require_outside(source, "source", "give a greater source_object_mm")
-        self._require_outside(middle, "detector", "give a greater source_detector_mm")
+        ends = beam.detector_points(np.array([[0, 0], [1, 0], [0, 1]]))
+        points = np.vstack([beam.source_mm, ends])
+        source, corner, below, beside = points @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+        if ((source > -0.5) & (source < np.array(self._hu.shape) - 0.5)).all():
+            raise GeometryError(
+                "the source lies inside the CT",
+                got=f"{beam.source_object_mm:g} mm from its centre",
+                cure="give a greater source_object_mm",
+            )
         shape = beam.rows, beam.columns
         water, bone = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         paths = np.zeros((*shape, len(self.labels)), np.float32)
@@ -132,10 +136,6 @@ class Scene:
             *(TISSUE_HU, solid_bone_hu(), water, bone, paths),
         )
         return Projection(beam, water, bone, self.labels, paths)
-
-    def _require_outside(self, point: npt.NDArray[np.float64], name: str, cure: str) -> None:
-        if ((point > -0.5) & (point < np.array(self._hu.shape) - 0.5)).all():
-            raise GeometryError(f"the {name} lies inside the CT", got="", cure=cure)
 
 
 def _compiled_rays() -> ModuleType:
@@ -164,9 +164,7 @@ def _place(volume: Volume) -> npt.NDArray[np.float64]:
 
 def _whole_hu(volume: Volume) -> npt.NDArray[np.int16]:
     if volume.unit != "HU":
-        raise ImageError(
-            "only a CT can be simulated from", got=f"a volume in {volume.unit} units"
-        )
+        raise ImageError("only a CT can be simulated from", got=f"a volume in {volume.unit} units")
     pixels = volume.pixels
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite((low, high)).all():
@@ -222,9 +220,7 @@ def require_same_grid(labels: Volume, volume: Volume) -> None:
         )
 
 
-def _occupied_blocks(
-    is_occupied: npt.NDArray[np.bool_], side: int
-) -> npt.NDArray[np.bool_]:
+def _occupied_blocks(is_occupied: npt.NDArray[np.bool_], side: int) -> npt.NDArray[np.bool_]:
     from scipy.ndimage import binary_dilation
 
     starts = [np.arange(0, size, side) for size in is_occupied.shape]

@@ -160,9 +160,7 @@ def centered_grid(shape: tuple[int, int, int], spacing_mm: float) -> tuple[Point
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[::-1] * spacing_mm
     affine[:3, 3] = -(np.array(shape[::-1]) - 1) / 2 * spacing_mm
-    z, y, x = (
-        (np.arange(size, dtype=float) - (size - 1) / 2) * spacing_mm for size in shape
-    )
+    z, y, x = ((np.arange(size, dtype=float) - (size - 1) / 2) * spacing_mm for size in shape)
     grid = np.stack(np.broadcast_arrays(x, y[:, None], z[:, None, None]), axis=-1)
     return grid, Geometry.from_affine(affine)
 
