@@ -18,6 +18,7 @@ from fracturax.cli import (
     read,
     readers,
     show,
+    simulate,
     split,
     train,
 )
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, show, info, doctor, fetch, audit, split, preprocess),
+    *(read, show, info, doctor, fetch, audit, split, preprocess, simulate),
     *(train, evaluate, compare, readers),
 )
 for module in _VERBS:
