@@ -90,7 +90,7 @@ def _draw_femur(
     joint = head_mm + neck * rng.uniform(46, 56)
     shaft_end = joint + np.array([-220.0, 5.0, -side * rng.uniform(10, 40)])
     density = rng.uniform(0.75, 1.25)
-    _capsule(hu, spacing_mm, joint - (22.0, 0, 0), shaft_end, rng.uniform(13, 16), (1250 * density, -20, 5.0))
+    _capsule(hu, spacing_mm, joint - (6.0, 0, 0), shaft_end, rng.uniform(13, 16), (1250 * density, -20, 5.0))
     _capsule(hu, spacing_mm, head_mm, joint, rng.uniform(14, 17), (700 * density, 200 * density, 2))
     trochanter = joint + np.array([10.0, 6.0, side * 8.0])
     _capsule(hu, spacing_mm, trochanter, joint, rng.uniform(14, 18), (450 * density, 130, 2.0))

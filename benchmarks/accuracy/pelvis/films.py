@@ -36,7 +36,7 @@ TRAUMA = ("001", "003", "004", "005")
 WHOLE = "totalsegmentator"
 _BONES = {"LI": 1, "RI": 2, "SA": 3}
 _MACHINE_LABELS = {77: 1, 78: 2, 25: 3}
-_SPACING_MM = 1.5
+_SPACING_MM = 1.8
 _MARGIN_MM = (150.0, 90.0, 110.0)
 _FILMS_A_BODY = 12
 _THINNEST_MM = 1.0
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of the CT data")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--films", type=int, default=60, help="films a patient")
+    parser.add_argument("--films", type=int, default=48, help="films a patient")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for folder in ("images", "masks"):
@@ -77,10 +77,10 @@ def take_film(
     scene: Scene, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Return a film in a random pose and exposure, and its mask."""
-    is_oblique = rng.random() < 0.15
+    is_oblique = rng.random() < 0.12
     turn = (rng.normal(0, 9), rng.normal(0, 4), rng.normal(0, 7))
     if is_oblique:
-        turn = (turn[0], turn[1], rng.choice([-1, 1]) * rng.uniform(15, 45))
+        turn = (turn[0], turn[1], rng.choice([-1, 1]) * rng.uniform(12, 32))
     field_mm = rng.uniform(330, 450)
     rows = round(_LONGEST_SIDE * rng.uniform(0.72, 1))
     distance = rng.uniform(1000, 1250)
@@ -98,7 +98,7 @@ def take_film(
     )
     exposure = Exposure(
         spectrum=Spectrum(kvp=rng.uniform(65, 100), filter_mm_al=rng.uniform(2.5, 5)),
-        photons_per_mm2=float(np.exp(rng.uniform(np.log(1e5), np.log(4e6)))),
+        photons_per_mm2=float(np.exp(rng.uniform(np.log(5e5), np.log(5e6)))),
         scatter=rng.uniform(0.02, 0.4),
         blur_mm=rng.uniform(0.2, 1.0),
     )
