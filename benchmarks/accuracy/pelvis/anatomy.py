@@ -80,7 +80,10 @@ def add_gas(hu: Floats, spacing_mm: float, rng: np.random.Generator) -> Floats:
 
 
 def _draw_femur(
-    hu: Floats, head_mm: npt.NDArray[np.float64], side: float, spacing_mm: float,
+    hu: Floats,
+    head_mm: npt.NDArray[np.float64],
+    side: float,
+    spacing_mm: float,
     rng: np.random.Generator,
 ) -> None:
     turn = rng.uniform(-0.3, 0.5)
@@ -90,7 +93,14 @@ def _draw_femur(
     joint = head_mm + neck * rng.uniform(46, 56)
     shaft_end = joint + np.array([-220.0, 5.0, -side * rng.uniform(10, 40)])
     density = rng.uniform(0.75, 1.25)
-    _capsule(hu, spacing_mm, joint - (6.0, 0, 0), shaft_end, rng.uniform(13, 16), (1250 * density, -20, 5.0))
+    _capsule(
+        hu,
+        spacing_mm,
+        joint - np.array([6.0, 0, 0]),
+        shaft_end,
+        rng.uniform(13, 16),
+        (1250 * density, -20, 5.0),
+    )
     _capsule(hu, spacing_mm, head_mm, joint, rng.uniform(14, 17), (700 * density, 200 * density, 2))
     trochanter = joint + np.array([10.0, 6.0, side * 8.0])
     _capsule(hu, spacing_mm, trochanter, joint, rng.uniform(14, 18), (450 * density, 130, 2.0))
@@ -109,11 +119,18 @@ def _draw_vertebrae(hu: Floats, canvas: Canvas, rng: np.random.Generator) -> Non
         up = top * spacing + 20 + level * rng.uniform(35, 38)
         center = np.array([up, front - 6 - lean * 36 * level, middle])
         _body(hu, spacing, center, (14, rng.uniform(16, 19), rng.uniform(23, 28)), density)
-        back = center + (0, 34, 0)
-        _capsule(hu, spacing, back, back + (-10, 26, 0), 5.0, (600 * density, 300, 2.0))
+        back = center + np.array([0, 34, 0])
+        _capsule(hu, spacing, back, back + np.array([-10, 26, 0]), 5.0, (600 * density, 300, 2.0))
         for side in (-1, 1):
-            root = center + (4, 24, side * 14)
-            _capsule(hu, spacing, root, root + (4, 6, side * 26), 4.5, (600 * density, 300, 1.5))
+            root = center + np.array([4, 24, side * 14])
+            _capsule(
+                hu,
+                spacing,
+                root,
+                root + np.array([4, 6, side * 26]),
+                4.5,
+                (600 * density, 300, 1.5),
+            )
 
 
 def _capsule(

@@ -115,8 +115,7 @@ def _collimated(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray
     field = np.ones(shape, bool)
     if rng.random() < 0.6:
         top, bottom, left, right = (
-            round(side * rng.uniform(0, 0.09))
-            for side in (shape[0], shape[0], shape[1], shape[1])
+            round(side * rng.uniform(0, 0.09)) for side in (shape[0], shape[0], shape[1], shape[1])
         )
         field[:top], field[shape[0] - bottom :] = False, False
         field[:, :left], field[:, shape[1] - right :] = False, False
@@ -127,9 +126,7 @@ def _trauma_bodies(root: Path, patient: str, rng: np.random.Generator) -> Scene:
     """Return a patient of `pelvic-ct` in a new body: bones real, the rest drawn."""
     canvas, labels, geometry = _trauma_bones(root / "pelvic-ct" / patient, patient)
     bones = Volume(np.rint(add_neighbours(canvas, rng)).astype(np.int16), geometry=geometry)
-    body = fill_zeros(
-        bones, rng=rng, margin_mm=rng.uniform(30, 95), flesh_hu=rng.uniform(20, 60)
-    )
+    body = fill_zeros(bones, rng=rng, margin_mm=rng.uniform(30, 95), flesh_hu=rng.uniform(20, 60))
     hu = add_gas(body.pixels.astype(np.float32), _SPACING_MM, rng)
     return Scene(
         replace(body, pixels=np.rint(hu).astype(np.int16)), Volume(labels, geometry=geometry)
@@ -137,9 +134,7 @@ def _trauma_bodies(root: Path, patient: str, rng: np.random.Generator) -> Scene:
 
 
 @lru_cache(maxsize=1)
-def _trauma_bones(
-    folder: Path, patient: str
-) -> tuple[Canvas, npt.NDArray[np.int16], Geometry]:
+def _trauma_bones(folder: Path, patient: str) -> tuple[Canvas, npt.NDArray[np.int16], Geometry]:
     """Read the bones of a patient onto one grid that leaves room for a body."""
     volumes = {name: _volume(folder / f"{patient}_{name}.nii.gz") for name in _BONES}
     first = next(iter(volumes.values()))

@@ -1,8 +1,7 @@
 """The table of six U-Nets on films of patients that none of them saw.
 
     python benchmarks/accuracy/pelvis/films.py --root ../shared/data --out films
-    python benchmarks/accuracy/pelvis/table.py --films films --weights ../shared/data/weights \\
-        --runs runs/pelvis --out benchmarks/accuracy/pelvis
+    python benchmarks/accuracy/pelvis/table.py --films films --runs runs/pelvis
 
 Every network is trained from the paper's recipe under one reduced budget, that of `BUDGETS`. Films
 of two whole patients are held out and scored once, in the films' own pixels, by the graph that
@@ -64,9 +63,9 @@ def main() -> None:
     """Train what is missing, score it, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, default=Path("../shared/data/weights"))
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--encoder", action="append", choices=list(ENCODERS))
     parser.add_argument("--budget", choices=list(BUDGETS), default="small")
     parser.add_argument("--threads", type=int, default=1)

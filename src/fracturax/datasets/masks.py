@@ -78,8 +78,10 @@ def open_masked_films(root: Path, *, salt: str | None = None) -> tuple[MaskedFil
     folder_at(root)
     films = _by_stem(root, IMAGES)
     masks = _by_stem(root, MASKS_FOLDER)
-    for missing, words in ((films.keys() - masks.keys(), "film has no mask"),
-                           (masks.keys() - films.keys(), "mask has no film")):
+    for missing, words in (
+        (films.keys() - masks.keys(), "film has no mask"),
+        (masks.keys() - films.keys(), "mask has no film"),
+    ):
         if missing:
             raise DataError(
                 f"a {words}",

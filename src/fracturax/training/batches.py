@@ -63,9 +63,7 @@ def store_film(
     detail: float = 1.0,
 ) -> StoredFilm:
     """Bring a film to training size, with `detail` times the input's pixels for windows."""
-    reserve = replace(
-        plan, rows=round(plan.rows * RESERVE), columns=round(plan.columns * RESERVE)
-    )
+    reserve = replace(plan, rows=round(plan.rows * RESERVE), columns=round(plan.columns * RESERVE))
     prepared = plan.prepare(film)
     frame = plan.frame_of(prepared.pixels)
     turned = frame.turn(prepared.pixels)

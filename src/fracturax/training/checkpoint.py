@@ -61,7 +61,9 @@ class Checkpoints(pl.Callback):
         """Mark the run as finished; the optimizer's moments are no longer needed."""
         self._write(module, {}, is_finished=True)
 
-    def _write(self, module: TrainingModule, moments: dict[str, Tensor], *, is_finished: bool) -> None:
+    def _write(
+        self, module: TrainingModule, moments: dict[str, Tensor], *, is_finished: bool
+    ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"network.{name}": value for name, value in module.network.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in module.kept.state_dict().items()}

@@ -46,9 +46,7 @@ class StoredMask:
 
 def store_masked(film: Radiograph, mask: Mask, plan: PreprocessingPlan) -> StoredMask:
     """Bring a film and its mask, both `(rows, columns)`, to training size."""
-    reserve = replace(
-        plan, rows=round(plan.rows * RESERVE), columns=round(plan.columns * RESERVE)
-    )
+    reserve = replace(plan, rows=round(plan.rows * RESERVE), columns=round(plan.columns * RESERVE))
     prepared = plan.prepare(film)
     frame = plan.frame_of(prepared.pixels)
     pixels = frame.turn(prepared.pixels)
@@ -57,9 +55,7 @@ def store_masked(film: Radiograph, mask: Mask, plan: PreprocessingPlan) -> Store
         (np.round(one.apply(pixels)[0] * 255).astype(np.uint8), one.place_mask(marked))
         for one in (reserve, plan)
     )
-    return StoredMask(
-        larger[0], larger[1].astype(np.uint8), exact[0], exact[1].astype(np.uint8)
-    )
+    return StoredMask(larger[0], larger[1].astype(np.uint8), exact[0], exact[1].astype(np.uint8))
 
 
 class MaskBatch(NamedTuple):
@@ -188,9 +184,7 @@ class MaskModule(TrainingModule):
 
     def configure_optimizers(self) -> Any:
         """Adam at one learning rate."""
-        return torch.optim.Adam(
-            self.network.parameters(), lr=self.recipe.optimizer.learning_rate
-        )
+        return torch.optim.Adam(self.network.parameters(), lr=self.recipe.optimizer.learning_rate)
 
     def close_epoch(self) -> None:
         """Close the epoch's row, and keep its weights if no earlier ones were better."""
