@@ -54,8 +54,8 @@ class Budget:
 
 
 BUDGETS = {
-    "small": Budget(side=128, epochs=5, learning_rate=1e-3),
-    "larger": Budget(side=160, epochs=32, learning_rate=1e-3),
+    "small": Budget(side=96, epochs=5, learning_rate=1e-3),
+    "larger": Budget(side=128, epochs=24, learning_rate=1e-3),
 }
 
 
