@@ -56,7 +56,7 @@ def _write(values: Callable[[tuple[int, int]], np.ndarray]) -> Callable[[Path], 
     ("change", "words"),
     [
         (_write(lambda shape: np.full((9, 9), 255)), "does not fit"),
-        (_write(lambda shape: np.zeros(shape)), "is empty"),
+        (_write(np.zeros), "is empty"),
         (_write(lambda shape: np.arange(shape[0] * shape[1]).reshape(shape) % 3), "more than one"),
         (_write(lambda shape: np.full(shape, 255) - np.eye(*shape)), "more than one"),
         (lambda root: (root / "masks" / "p0-0.png").write_bytes(b"no image"), "cannot be read"),
