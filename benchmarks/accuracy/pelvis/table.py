@@ -2,6 +2,8 @@
 
     python benchmarks/accuracy/pelvis/films.py --root ../shared/data --out films
     python benchmarks/accuracy/pelvis/table.py --films films --runs runs/pelvis
+    python benchmarks/accuracy/pelvis/speed.py --films films --runs runs/pelvis
+    python benchmarks/accuracy/pelvis/table.py --films films --runs runs/pelvis --only-table
 
 Every network is trained from the paper's recipe under one reduced budget, that of `BUDGETS`. Films
 of two whole patients are held out and scored once, in the films' own pixels, by the graph that
@@ -18,13 +20,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fracturax.datasets.masks import MaskedFilm, open_masked_films
 from fracturax.datasets.passport import Split
 from fracturax.models.catalog import ENCODERS
-from fracturax.models.segmenter import Segmenter, load_segmenter
+from fracturax.models.segmenter import load_segmenter
 from fracturax.pipelines.train_segmenter import (
     MaskedData,
     evaluate_by_patient,
@@ -80,10 +81,12 @@ def main() -> None:
     rows = [json.loads(path.read_text()) for path in sorted(options.runs.glob("*/row.json"))]
     order = list(ENCODERS)
     rows.sort(key=lambda row: (row["budget"]["name"] != "small", order.index(row["encoder"])))
-    document = {"films": facts_of(films), "rows": rows}
+    speed_path = options.runs / "speed.json"
+    speed = json.loads(speed_path.read_text()) if speed_path.is_file() else {}
+    document = {"films": facts_of(films), "rows": rows, "ms_an_image": speed}
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     (options.out / "table.json").write_text(text, encoding="utf-8")
-    (options.out / "table.md").write_text(as_markdown(rows), encoding="utf-8")
+    (options.out / "table.md").write_text(as_markdown(rows, speed), encoding="utf-8")
 
 
 def reduced(encoder: str, budget_name: str, weights: Path) -> SegmenterRecipe:
@@ -145,7 +148,6 @@ def write_row(
             )
             for patient in HELD_OUT
         },
-        "ms_an_image": milliseconds(segmenter, held_out[0]),
         "curves": trained.curves,
     }
     path.write_text(json.dumps(row, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -179,17 +181,6 @@ def numbers(rows: Any) -> dict[str, dict[str, float]]:
     }
 
 
-def milliseconds(segmenter: Segmenter, masked: MaskedFilm) -> float:
-    """Return the median time of one film, film to mask, on one thread."""
-    film, _ = masked.read()
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        segmenter.segment(film)
-        times.append(1000 * (time.perf_counter() - start))
-    return float(np.median(times))
-
-
 def facts_of(films: tuple[MaskedFilm, ...]) -> dict[str, Any]:
     """Return how many films there are of each patient, and who is held out."""
     patients = [patient_of(film) for film in films]
@@ -197,12 +188,12 @@ def facts_of(films: tuple[MaskedFilm, ...]) -> dict[str, Any]:
     return {"patients": counts, "held_out": list(HELD_OUT)}
 
 
-def as_markdown(rows: list[dict[str, Any]]) -> str:
+def as_markdown(rows: list[dict[str, Any]], speed: dict[str, float]) -> str:
     """Return the table as Markdown."""
     lines = [
         "| encoder | weights | input | steps | parameters | IoU (95 %) | F1 | "
         + " | ".join(f"IoU {patient}" for patient in HELD_OUT)
-        + " | ms |",
+        + " | ms at 224² |",
         "|" + "---|" * (8 + len(HELD_OUT)),
     ]
     for row in rows:
@@ -211,12 +202,13 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
             f"{one['iou']['value']:.3f} ({one['iou']['low']:.3f}-{one['iou']['high']:.3f})"
             for one in row["patients"].values()
         )
+        ms = f"{speed[row['encoder']]:.0f}" if row["encoder"] in speed else "-"
         weights = "scratch" if row["weights"] == "random" else "ImageNet"
         lines.append(
             f"| {row['encoder']} | {weights} | {side}² | {row['steps']} | "
             f"{row['parameters'] / 1e6:.2f} M | {iou['value']:.3f} ({iou['low']:.3f}-"
             f"{iou['high']:.3f}) | {row['pooled']['dice']['value']:.3f} | {each} | "
-            f"{row['ms_an_image']:.0f} |"
+            f"{ms} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -71,7 +71,7 @@ class SegmenterManifest:
         network: Name in the registry of networks.
         encoder: Name in the registry of encoders.
         weights: What the encoder began from: `random`, or the name of a file.
-        structures: What a mask is of.
+        structures: What a mask is of, in words.
         created: Day of creation, ISO 8601.
         plan: Preprocessing.
         cleaning: What becomes of the probability of bone.

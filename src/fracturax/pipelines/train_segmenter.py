@@ -167,7 +167,7 @@ def publish_segmenter(
         network=recipe.network.name,
         encoder=recipe.network.encoder,
         weights=Path(recipe.network.weights).name,
-        structures=("bone",),
+        structures=recipe.data.structures,
         created=datetime.now(UTC).date().isoformat(),
         plan=plan,
         training=facts,

@@ -24,12 +24,14 @@ class MaskData:
         train: Share of the patients to train on.
         valid: Share of those that choose the best weights.
         test: Share of those that are tested on once.
+        structures: What a mask is of, in words for the bundle.
     """
 
     dataset: str = "image_masks"
     train: float = 0.7
     valid: float = 0.1
     test: float = 0.2
+    structures: tuple[str, ...] = ("hip bones", "sacrum")
 
     @property
     def shares(self) -> dict[str, float]:
