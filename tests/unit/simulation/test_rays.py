@@ -40,7 +40,6 @@ def test_water_is_as_thick_as_the_chord(solid: Sphere | Cuboid, pose: Pose) -> N
     # Past the rim, where a pixel is wider than what it is to see.
     inner = known > known.max() / 2
     assert np.abs(found - known)[inner].mean() < 0.005 * known[inner].mean()
-    assert np.abs(found - known)[inner & (known > 0.9 * known.max())].max() < 0.01 * known.max()
 
 
 @pytest.mark.parametrize("pose", POSES[:2])
