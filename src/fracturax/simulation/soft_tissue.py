@@ -18,6 +18,7 @@ Mask = npt.NDArray[np.bool_]
 _AIR_HU = -1000.0
 _FLESH_HU = 45.0
 _FAT_HU = -100.0
+_MOST_KEPT = 0.75
 _NEAR_MM = 1.5
 # About the blur of a CT: a gap of 2 mm stays a gap, and no edge is sharper than the bone's own.
 _BORDER_MM = 0.6
@@ -47,7 +48,7 @@ def fill_zeros(
         flesh_hu: Mean HU of muscle and organs.
 
     Raises:
-        DataError: If there are no zeros to fill, or nothing else.
+        DataError: If less than a quarter of the voxels is zero, or all are.
         GeometryError: If the CT has no spacing.
 
     References:
@@ -67,10 +68,10 @@ def fill_zeros(
     if spacing is None:
         raise GeometryError("the CT has no spacing", got="none", cure="give one that has")
     is_kept = volume.pixels != 0
-    if is_kept.all() or not is_kept.any():
+    if not 0 < is_kept.mean() < _MOST_KEPT:
         raise DataError(
-            "zeros can be filled where there are zeros and bones",
-            got=f"{float((~is_kept).mean()):.1%} of the voxels are zero",
+            "zeros can be filled in a CT that was cut down to its bones",
+            got=f"{1 - float(is_kept.mean()):.1%} of the voxels are zero",
             cure="do without",
         )
     depth_mm = _depth_in_body(is_kept, spacing, margin_mm)
