@@ -75,7 +75,7 @@ class PoseSearch:
     A film is compared with plain films of the CT (one energy, no scatter, no noise), both with
     their local mean and contrast made equal, so that tube, scatter and gain matter little. The sum
     of squared differences, which falls as the correlation rises, is lowered by Gauss-Newton steps
-    within bounds, from coarse to fine; at first from seven starts, the guess and turns by 8 degrees.
+    within bounds, from coarse to fine; first from seven starts, the guess and turns by 8 degrees.
 
     Args:
         volume: CT in HU.
