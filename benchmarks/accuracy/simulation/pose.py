@@ -108,7 +108,7 @@ def run(root: Path, trials: int) -> dict[str, object]:
         row |= {"is_recovered": is_recovered(row), "seconds": round(time.perf_counter() - begun, 1)}
         rows.append(row)
         print(trial, row, flush=True)
-    for trial in range(trials // 5):
+    for trial in range(trials // 10):
         name, other = names[trial % len(names)], names[(trial + 1) % len(names)]
         rng = np.random.default_rng(5000 + trial)
         film, truth = take_film(scenes[name], rng)

@@ -104,7 +104,7 @@ def expose(
         expected = exposure.photons_per_mm2 * beam.pixel_mm[0] * beam.pixel_mm[1]
         light = np.asarray(rng.poisson(light * expected) / expected, np.float32)
     return Radiograph(
-        _shown(light, exposure.look, beam),
+        develop(light, exposure.look, beam),
         name=name,
         geometry=Geometry(beam.pixel_mm, "imager_plane"),
         acquisition=Acquisition(
@@ -162,7 +162,8 @@ def _blurred(light: Floats, blur_mm: float, beam: ConeBeam) -> Floats:
     return np.asarray(blurred, np.float32).reshape(light.shape)
 
 
-def _shown(light: Floats, look: str, beam: ConeBeam) -> Floats:
+def develop(light: Floats, look: Literal["log", "linear"], beam: ConeBeam) -> Floats:
+    """Return what is shown of the light at the detector: values in [0, 1], bone bright."""
     if look == "linear":
         return np.clip(1 - light, 0, 1)
     attenuation = -np.log(np.maximum(light, np.float32(_LEAST_SIGNAL)))
@@ -175,8 +176,7 @@ def _shown(light: Floats, look: str, beam: ConeBeam) -> Floats:
     share = (attenuation - low) / max(high - low, _BODY_ATTENUATION)
     # The curve of a film: flat where it is dark and where it is bright.
     curve = 1 / (1 + np.exp(-_SHOULDER * (2 * np.clip(share, -1, 2) - 1)))
-    ends = 1 / (1 + math.exp(_SHOULDER)), 1 / (1 + math.exp(-_SHOULDER))
-    return np.asarray(np.clip((curve - ends[0]) / (ends[1] - ends[0]), 0, 1), np.float32)
+    return np.asarray(curve, np.float32)
 
 
 def _view_of(beam: ConeBeam) -> str | None:

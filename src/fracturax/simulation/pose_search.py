@@ -16,6 +16,7 @@ from fracturax.core.geometry import Geometry
 from fracturax.core.image import Radiograph, Volume
 from fracturax.simulation.attenuation import CT_KEV
 from fracturax.simulation.cone_beam import ConeBeam, Pose
+from fracturax.simulation.film import develop
 from fracturax.simulation.scene import Scene
 
 Reals = npt.NDArray[np.float64]
@@ -71,10 +72,10 @@ class PoseMatch:
 class PoseSearch:
     """A CT made ready to find the poses of films in.
 
-    A film is compared with line integrals of the CT, both with their local mean and contrast
-    made equal, so that tube, scatter, gain and curve of the film matter little. The sum of squared
-    differences, which falls as the correlation rises, is lowered by Gauss-Newton steps within
-    bounds, from coarse to fine; at first from seven starts, the guess and turns by 8 degrees.
+    A film is compared with plain films of the CT (one energy, no scatter, no noise), both with
+    their local mean and contrast made equal, so that tube, scatter and gain matter little. The sum
+    of squared differences, which falls as the correlation rises, is lowered by Gauss-Newton steps
+    within bounds, from coarse to fine; first from seven starts, the guess and turns by 8 degrees.
 
     Args:
         volume: CT in HU.
@@ -152,7 +153,8 @@ class _Comparison:
 
     def _difference(self, offset: Reals) -> Reals:
         beam = replace(self._beam, pose=_moved(self._around, offset))
-        simulated = self._even(self._scene.cast(beam).attenuation(CT_KEV))
+        light = np.exp(-self._scene.cast(beam).attenuation(CT_KEV))
+        simulated = self._even(develop(light, "log", beam))
         return np.asarray((simulated - self._film).ravel(), float)
 
     def _derivative(self, offset: Reals) -> Reals:
