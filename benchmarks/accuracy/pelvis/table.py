@@ -24,10 +24,8 @@ import torch
 
 from fracturax.datasets.masks import MaskedFilm, open_masked_films
 from fracturax.datasets.passport import Split
-from fracturax.models.backbones import load_weights
 from fracturax.models.catalog import ENCODERS
 from fracturax.models.segmenter import load_segmenter
-from fracturax.models.unet import UNet
 from fracturax.pipelines.train_segmenter import (
     MaskedData,
     evaluate_by_patient,
@@ -49,21 +47,16 @@ NUMBERS = ("iou", "iou_pooled", "dice", "dice_pooled")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a row may cost: side of the input, epochs, learning rate.
-
-    Where `start` names another budget, the row goes on from that one's weights.
-    """
+    """What a row may cost: side of the input, epochs, learning rate."""
 
     side: int
     epochs: int
     learning_rate: float
-    start: str = ""
 
 
 BUDGETS = {
     "small": Budget(side=96, epochs=5, learning_rate=1e-3),
     "full_size": Budget(side=224, epochs=24, learning_rate=1e-3),
-    "finish": Budget(side=224, epochs=5, learning_rate=1e-4, start="full_size"),
 }
 
 
@@ -128,7 +121,6 @@ def write_row(
         data.part("train")[1],
         data.part("valid")[1],
         folder=folder / "network",
-        start=_started(recipe, budget_name, folder.parent),
         show_progress=False,
     )
     cpu_s = time.process_time() - start
@@ -161,17 +153,6 @@ def write_row(
     }
     path.write_text(json.dumps(row, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(recipe.name, row["pooled"]["iou"], flush=True)
-
-
-def _started(recipe: SegmenterRecipe, budget_name: str, runs: Path) -> UNet | None:
-    """Return the network that a row goes on from, if it does."""
-    start = BUDGETS[budget_name].start
-    if not start:
-        return None
-    network = UNet(recipe.network.encoder)
-    bundle = runs / recipe.name.replace(budget_name, start) / "bundle"
-    network.load_state_dict(load_weights(bundle / "model.safetensors"))
-    return network
 
 
 def split_by_hand(films: tuple[MaskedFilm, ...], recipe: SegmenterRecipe) -> MaskedData:

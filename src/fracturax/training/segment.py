@@ -212,7 +212,6 @@ def train_segmenter_network(
     inner: Sequence[StoredMask],
     *,
     folder: Path,
-    start: nn.Module | None = None,
     max_steps: int | None = None,
     show_progress: bool = True,
 ) -> Trained:
@@ -223,7 +222,6 @@ def train_segmenter_network(
         films: Films to train on.
         inner: Films that choose the best weights; without any the last ones are kept.
         folder: Where checkpoints lie; a finished run is not repeated.
-        start: Network whose weights to begin with; the recipe's by default.
         max_steps: Stop after so many steps.
         show_progress: Whether to draw a progress bar on standard error.
 
@@ -232,8 +230,6 @@ def train_segmenter_network(
     """
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     network = UNet(recipe.network.encoder, recipe.network.weights)
-    if start is not None:
-        network.load_state_dict(start.state_dict())
     options = recipe.optimizer
     steps = options.epochs * max(1, len(films) // options.batch_size)
     module = MaskModule(
