@@ -37,13 +37,9 @@ def export_network(
     """
     round_to_half(network)
     state = {
-        name: value.half() if value.is_floating_point() else value
+        name: value.half() if _fits_half(name, value) else value
         for name, value in network.state_dict().items()
     }
-    # Running variances of a few channels are below the smallest half: keep them whole.
-    for name, value in network.state_dict().items():
-        if name.endswith("running_var"):
-            state[name] = value
     save_file(
         {name: value.contiguous() for name, value in state.items()}, folder / f"{stem}.safetensors"
     )
@@ -81,11 +77,22 @@ class _Chosen(nn.Module):
 
 
 def round_to_half(network: nn.Module) -> None:
-    """Round all weights to half precision in place, running variances excepted."""
+    """Round the weights to half precision in place, those excepted that it cannot hold."""
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            if value.is_floating_point() and not name.endswith("running_var"):
+            if _fits_half(name, value):
                 value.copy_(value.half().float())
+
+
+def _fits_half(name: str, value: torch.Tensor) -> bool:
+    """Whether half precision holds a tensor: numbers that are neither too small nor too large.
+
+    Running variances of a few channels are below the smallest half; running means behind an
+    encoder without normalization, such as VGG16, can be above the largest.
+    """
+    if not value.is_floating_point() or name.endswith("running_var"):
+        return False
+    return bool(value.abs().max() <= torch.finfo(torch.half).max)
 
 
 def quantize_graph(folder: Path, samples: npt.NDArray[np.float32]) -> None:
