@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fracturax.example import example_study_folder
-from fracturax.models.bundle import packaged_bundles
+from fracturax.models.store import packaged_bundles
 
 Command = Callable[..., Any]
 FILM = example_study_folder() / "leg" / "leg_ap.dcm"

@@ -14,6 +14,7 @@ from fracturax.cli import (
     evaluate,
     fetch,
     info,
+    models,
     preprocess,
     read,
     readers,
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, show, info, doctor, fetch, audit, split, preprocess),
+    *(read, show, info, doctor, models, fetch, audit, split, preprocess),
     *(train, evaluate, compare, readers),
 )
 for module in _VERBS:

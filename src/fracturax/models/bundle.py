@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,18 @@ from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
 from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
+from fracturax.models.store import MANIFEST, find_bundle
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
 
-MANIFEST = "bundle.json"
 FORMAT = 1
 TURNED = "turned"
 """Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
 _LARGEST_MANIFEST = 4 << 20
-_LARGEST_FILE = 512 << 20
+LARGEST_FILE = 512 << 20
+"""Bytes of one file of a bundle, at most."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,21 @@ class Manifest:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A verified bundle, ready for a runtime; without a scope it takes every film."""
+    """A verified bundle, ready for a runtime; without a scope it takes every film.
+
+    Args:
+        folder: Where it lies.
+        manifest: What it is.
+        scope: What it takes.
+        sha256: Hash of all of it.
+        files: Names of its files, without the manifest.
+    """
 
     folder: Path
     manifest: Manifest
     scope: ScopeModel | None
     sha256: str
+    files: tuple[str, ...] = ()
 
     def graph(self, precision: str | None = None) -> Path:
         """Return the ONNX file of a precision (the default one if None).
@@ -221,13 +230,13 @@ def write_bundle(
 
 
 def load_bundle(source: str | Path) -> Bundle:
-    """Load and verify a bundle, by the name of one that comes with the package or by its folder.
+    """Load and verify a bundle, by a name as `find_bundle` takes it or by its folder.
 
     Raises:
         UnknownNameError: If it is neither a known name nor a folder.
         ModelError: If a file is missing, was changed, or the manifest is damaged.
     """
-    folder = _find(source)
+    folder = find_bundle(source)
     try:
         with (folder / MANIFEST).open("rb") as stream:
             document = json.loads(stream.read(_LARGEST_MANIFEST))
@@ -255,30 +264,14 @@ def load_bundle(source: str | Path) -> Bundle:
     unlisted = run - hashes.keys()
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
-    return Bundle(folder, manifest, scope, stated)
-
-
-def packaged_bundles() -> dict[str, Path]:
-    """Return the bundles that come with the package, by name."""
-    root = Path(str(files("fracturax"))) / "bundles"
-    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST}"))}
-
-
-def _find(source: str | Path) -> Path:
-    packaged = packaged_bundles()
-    if isinstance(source, str) and source in packaged:
-        return packaged[source]
-    folder = Path(source)
-    if folder.is_dir():
-        return folder
-    raise UnknownNameError("model", str(source), packaged)
+    return Bundle(folder, manifest, scope, stated, tuple(hashes))
 
 
 def _verify(folder: Path, name: str, expected: str) -> None:
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():
         raise ModelError("a file of the bundle is missing", got=repr(name), cure="copy it again")
-    if path.stat().st_size > _LARGEST_FILE:
+    if path.stat().st_size > LARGEST_FILE:
         raise ModelError("a file of the bundle is too large", got=repr(name))
     if sha256_of_file(path) != expected:
         raise ModelError(
