@@ -9,6 +9,7 @@ import typer
 
 from fracturax.cli import (
     audit,
+    calibrate,
     compare,
     doctor,
     evaluate,
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(read, show, info, doctor, models, fetch, audit, split, preprocess),
-    *(train, evaluate, compare, readers),
+    *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
     module.add_to(app)

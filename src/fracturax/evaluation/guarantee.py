@@ -21,8 +21,6 @@ Labels = npt.NDArray[np.int64]
 
 THRESHOLDS: Values = expit(np.arange(-64, 65) / 8)
 """Where a threshold may lie: fixed before any case is seen, an eighth in log-odds apart."""
-_STARTS = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""Log-odds at which proofs begin; each has its share of the error that is allowed."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,12 @@ class Triage:
 def prove_triage(probability: npt.ArrayLike, reference: npt.ArrayLike, promise: Promise) -> Triage:
     """Choose the thresholds that answer most cases and are proven to keep a promise.
 
-    For each threshold of a grid fixed beforehand, an exact binomial test asks whether its answers
-    are right less often than promised. The grid is walked from several starts towards more answers,
-    each walk with its share of the error and up to the first threshold that is not proven (Learn
-    then test: fixed-sequence testing, Bauer 1991). So the error over all is controlled, and no
-    proof is spent on each threshold by itself.
+    At each threshold of a grid fixed beforehand, an exact binomial test asks whether its answers
+    are right less often than promised. The grid is walked from the strictest threshold that gives
+    enough answers (`cases_needed`) towards more, up to the first that is not proven: fixed-sequence
+    testing, which spends no error on each threshold by itself (Bauer 1991; Learn then Test). The
+    proof is exact where a stricter threshold is never right less often, as with any score that
+    means something.
 
     Args:
         probability: Of a fracture, shape `(n,)`.
@@ -93,9 +92,9 @@ def prove_triage(probability: npt.ArrayLike, reference: npt.ArrayLike, promise: 
         DataError: If the shapes differ, or a value is none.
 
     References:
-        Angelopoulos, Bates, Candès, Jordan & Lei, Learn then Test: calibrating predictive algorithms
-        to achieve risk control, Annals of Applied Statistics 19(2), 2025; Bauer, Multiple testing in
-        clinical trials, Statistics in Medicine 10:871-890, 1991.
+        Angelopoulos, Bates, Candès, Jordan & Lei, Learn then Test: calibrating predictive
+        algorithms to achieve risk control, Annals of Applied Statistics 19(2), 2025; Bauer,
+        Multiple testing in clinical trials, Statistics in Medicine 10:871-890, 1991.
 
     Example:
         >>> generator = np.random.default_rng(0)
@@ -103,7 +102,7 @@ def prove_triage(probability: npt.ArrayLike, reference: npt.ArrayLike, promise: 
         >>> reference = generator.random(2000) < probability
         >>> found = prove_triage(probability, reference, Promise(ppv=0.8, npv=0.8))
         >>> round(found.low, 2), round(found.high, 2)
-        (0.35, 0.65)
+        (0.32, 0.65)
     """
     scores = np.asarray(probability, np.float64)
     labels = np.asarray(reference, np.int64)
@@ -114,41 +113,58 @@ def prove_triage(probability: npt.ArrayLike, reference: npt.ArrayLike, promise: 
         )
     if not np.isin(labels, (0, 1)).all() or not ((scores >= 0) & (scores <= 1)).all():
         raise DataError("a probability lies in [0, 1] and a reference is 0 or 1")
-    error = (1 - promise.confidence) / 2
-    high = _proven(scores, labels, promise.ppv, error)
-    low = _proven(1 - scores, 1 - labels, promise.npv, error)
+    ill = np.searchsorted(np.sort(scores[labels == 1]), THRESHOLDS, side="left")
+    below = np.searchsorted(np.sort(scores), THRESHOLDS, side="left")
+    # Above a threshold, fractured answers are right; below it, healthy ones.
+    high = _walk(len(scores) - below, labels.sum() - ill, promise.ppv, promise, step=-1)
+    low = _walk(below, below - ill, promise.npv, promise, step=1)
     upper = 1.0 if high is None else high
-    lower = 0.0 if low is None else min(1 - low, upper)
+    lower = 0.0 if low is None else min(low, upper)
     doubt = float(((scores >= lower) & (scores < upper)).mean()) if scores.size else 1.0
     return Triage(lower, upper, len(scores), doubt)
 
 
 def cases_needed(promise: Promise) -> tuple[int, int]:
-    """Return how many answers of either kind must be there, all right, to prove a promise.
+    """Return how many answers of either kind, *fracture* and *no fracture*, a proof begins with.
 
-    The least that can be proven on: so many cases from one threshold on, all fractured, and so
-    many below another, all healthy. Where some are wrong it takes more.
+    Twice as many as would prove it if all were right; where some are wrong it may take more.
 
     Example:
         >>> cases_needed(Promise(ppv=0.7, npv=0.95))
-        (15, 99)
+        (18, 118)
     """
-    error = (1 - promise.confidence) / 2 / len(_STARTS)
-    needed = [int(np.ceil(np.log(error) / np.log(one))) for one in (promise.ppv, promise.npv)]
-    return needed[0], needed[1]
+    return _fewest(promise.ppv, promise), _fewest(promise.npv, promise)
 
 
-def _proven(scores: Values, labels: Labels, target: float, error: float) -> float | None:
-    """Return the least threshold at or above which labels are proven to be 1 often enough."""
-    order = np.argsort(scores)
-    above = len(scores) - np.searchsorted(scores[order], THRESHOLDS, side="left")
-    hits_from = np.concatenate([np.cumsum(labels[order][::-1])[::-1], [0]])
-    hits = hits_from[len(scores) - above]
-    p_values = binom.sf(hits - 1, above, target)
-    best: float | None = None
-    for start in _STARTS:
-        place = int(np.searchsorted(THRESHOLDS, expit(start) * (1 - 1e-9)))
-        while place >= 0 and p_values[place] <= error / len(_STARTS):
-            best = float(THRESHOLDS[place]) if best is None else min(best, THRESHOLDS[place])
-            place -= 1
-    return best
+def _fewest(target: float, promise: Promise) -> int:
+    return 2 * int(np.ceil(np.log(_error(promise)) / np.log(target)))
+
+
+def _error(promise: Promise) -> float:
+    """Return the probability of a wrong proof that each side may have."""
+    return (1 - promise.confidence) / 2
+
+
+def _walk(
+    answers: npt.NDArray[np.int_],
+    right: npt.NDArray[np.int_],
+    target: float,
+    promise: Promise,
+    *,
+    step: int,
+) -> float | None:
+    """Return the last threshold, in steps towards more answers, up to which all are proven.
+
+    Args:
+        answers: How many cases are answered at each threshold of the grid.
+        right: How many of them rightly.
+        target: Share that has to be right.
+        promise: What is promised, and how surely.
+        step: -1 where a lower threshold answers more, else 1.
+    """
+    p_values = np.asarray(binom.sf(right - 1, answers, target), np.float64)
+    places = np.arange(len(THRESHOLDS))[::step]
+    walked = places[answers[places] >= _fewest(target, promise)]
+    is_proven = p_values[walked] <= _error(promise)
+    passed = len(walked) if is_proven.all() else int(is_proven.argmin())
+    return float(THRESHOLDS[walked[passed - 1]]) if passed else None

@@ -13,9 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fracturax.core.anatomy import Region
 from fracturax.core.config import build
 from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
-from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.core.prediction import Guarantee, ModelIdentity, OperatingPoints
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
 from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
@@ -99,6 +100,7 @@ class Manifest:
         graphs: File of each precision.
         training: Facts of the training: recipe, split and data hashes.
         closer: The closer look, if there is one.
+        guarantees: What answers are worth at least: at most one a region, and one over all.
     """
 
     name: str
@@ -115,6 +117,12 @@ class Manifest:
     graphs: tuple[tuple[str, str], ...]
     training: tuple[tuple[str, str], ...] = field(default=())
     closer: CloserLook | None = None
+    guarantees: tuple[Guarantee, ...] = ()
+
+    def guarantee_of(self, region: Region) -> Guarantee | None:
+        """Return the guarantee of a region; where it has none of its own, the one over all."""
+        by_region = {one.region: one for one in self.guarantees}
+        return by_region.get(region, by_region.get(None))
 
     @property
     def image_values(self) -> tuple[str, ...]:
@@ -129,6 +137,8 @@ class Manifest:
         return ("box",) + (("closer",) if self.closer else ())
 
     def __post_init__(self) -> None:
+        if len({one.region for one in self.guarantees}) < len(self.guarantees):
+            raise ModelError("the bundle holds two guarantees of one region")
         for calibration, known in (
             (self.calibration, self.image_values),
             (self.box_calibration, self.box_values),
@@ -286,5 +296,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
 
     # The plan says itself what it leaves out, so that a bundle without steps keeps its hash.
     document = asdict(manifest) | {"plan": manifest.plan.as_document()}
+    if not manifest.guarantees:
+        del document["guarantees"]
     plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain
