@@ -94,7 +94,8 @@ def main() -> None:
         "|---|--:|--:|--:|--:|--:|",
         *(
             f"| {row['ppv']:.2f}, {row['npv']:.2f} | {row['size']} | {row['broken']} | "
-            f"{row['both_sides_proven']:.0%} | {row['doubt_median']:.0%} | {row['doubt_high']:.0%} |"
+            f"{row['both_sides_proven']:.0%} | {row['doubt_median']:.0%} | "
+            f"{row['doubt_high']:.0%} |"
             for row in rows
         ),
         "",
