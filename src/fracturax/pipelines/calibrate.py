@@ -117,8 +117,8 @@ def prove(sample: Sample, promise: Promise, *, by_region: bool = False) -> Proof
         raise DataError(
             "the promise cannot be proven on these cases",
             got=f"{len(reference)} cases, {int(reference.sum())} fractured",
-            cure=f"it takes {ill} answers of fracture and {well} of none if all are right, and "
-            "more where some are wrong: add cases, or promise less",
+            cure=f"it takes {ill} answers of fracture and {well} of none, and more where many are "
+            "wrong: add cases, or promise less",
         )
     return Proof(tuple(one for one, _ in found), tuple(one.abstention for _, one in found))
 

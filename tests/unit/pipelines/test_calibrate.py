@@ -59,7 +59,7 @@ def test_one_promise_over_all_regions_or_one_for_each_never_both() -> None:
 
 
 def test_too_few_cases_are_refused_with_how_many_it_takes() -> None:
-    with pytest.raises(DataError, match="it takes 18 answers of fracture and 58 of none"):
+    with pytest.raises(DataError, match="it takes 45 answers of fracture and 145 of none"):
         prove(_sample(40), PROMISE)
 
 
