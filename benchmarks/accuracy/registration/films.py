@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from fracturax.core.errors import ImageError
 from fracturax.core.image import Radiograph
 from fracturax.datasets import open_dataset
 from fracturax.evaluation.intervals import wilson_interval
@@ -87,7 +88,10 @@ def main() -> None:
     for number in generator.permutation(len(cases)).tolist():
         if len(films) == options.films + 1:
             break
-        films += cases[number].open().radiographs[:1]
+        try:
+            films += cases[number].open().radiographs[:1]
+        except ImageError:
+            continue  # a damaged file of the release
     rows = []
     for film, other in zip(films[:-1], films[1:], strict=True):
         for kind in ("rigid", "affine", "other"):
