@@ -8,8 +8,8 @@ Films are drawn at random from those of FracAtlas that can be read. Each is regi
   affine   the same, also scaled by 0.9 to 1.1 along each axis and sheared by up to 0.1
   other    the next film drawn, of another patient as a rule: nothing to be found
 The warped film has another gamma, another contrast and noise of 2 % of the film's own range (0.5th
-to 99.5th percentile). The error is the mean over a grid of landmarks that lie in the body (all, where
-no air can be told), in pixels of the film.
+to 99.5th percentile). The error is the mean over a grid of landmarks that lie in the body (all,
+where no air can be told), in pixels of the film.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import argparse
 import json
 import platform
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 from fracturax.core.errors import ImageError
 from fracturax.core.image import Radiograph
@@ -35,7 +36,9 @@ HERE = Path(__file__).parent
 LANDMARKS = 15
 
 
-def drawn_warp(shape: tuple[int, int], *, freedom: str, generator: np.random.Generator):
+def drawn_warp(
+    shape: tuple[int, int], *, freedom: str, generator: np.random.Generator
+) -> np.ndarray:
     """Draw a matrix about the middle of a film, shape (3, 3)."""
     angle = np.radians(generator.uniform(-20, 20))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -93,7 +96,7 @@ def main() -> None:
         except ImageError:
             continue  # a damaged file of the release
     rows = []
-    for film, other in zip(films[:-1], films[1:], strict=True):
+    for film, other in pairwise(films):
         for kind in ("rigid", "affine", "other"):
             freedom = "rigid" if kind == "rigid" else "affine"
             matrix = drawn_warp(film.pixels.shape, freedom=freedom, generator=generator)
@@ -117,7 +120,7 @@ def main() -> None:
         "usable_from_quality": USABLE,
         "summary": {kind: summary(rows, kind) for kind in ("rigid", "affine", "other")},
         "python": platform.python_version(),
-        "simpleitk": sitk.Version.VersionString(),
+        "simpleitk": SimpleITK.Version.VersionString(),
         "rows": rows,
     }
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

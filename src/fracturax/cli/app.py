@@ -17,6 +17,8 @@ from fracturax.cli import (
     preprocess,
     read,
     readers,
+    register,
+    segment,
     show,
     split,
     train,
@@ -33,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, show, info, doctor, fetch, audit, split, preprocess),
+    *(read, show, info, doctor, fetch, audit, split, preprocess, register, segment),
     *(train, evaluate, compare, readers),
 )
 for module in _VERBS:

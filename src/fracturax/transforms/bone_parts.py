@@ -106,7 +106,7 @@ def _grown(cores: Numbers, mask: Mask, grey: Depths) -> Numbers:
         grown = np.asarray(ndimage.watershed_ift(cost, markers.astype(np.int32)), np.int32)
         grown = np.where(mask & (grown > 0), grown, 0)
     # Parts without a core of their own; those that a core reaches are taken up by it.
-    rest, count = ndimage.label(mask & (grown == 0))
+    rest = np.asarray(ndimage.label(mask & (grown == 0))[0], np.int32)
     return np.asarray(np.where(rest > 0, rest + int(cores.max()), grown), np.int32)
 
 
@@ -133,7 +133,7 @@ def _faces(parts: Numbers) -> dict[tuple[int, int], tuple[npt.NDArray[np.intp], 
         touch = np.argwhere((ahead[:-1] != ahead[1:]) & (ahead[:-1] > 0) & (ahead[1:] > 0))
         if not len(touch):
             continue
-        near, far = ahead[tuple(touch.T)], ahead[tuple((touch + (1, 0, 0)).T)]
+        near, far = ahead[tuple(touch.T)], ahead[tuple((touch + np.array([1, 0, 0])).T)]
         places = np.insert(touch[:, 1:], axis, touch[:, 0], axis=1)
         pairs = np.sort(np.stack([near, far], axis=1), axis=1)
         for pair in np.unique(pairs, axis=0):
@@ -150,7 +150,7 @@ def _on_fine(parts: Numbers, steps: tuple[int, ...], mask: Mask) -> Numbers:
     fine = np.where(mask, fine, 0)
     missing = mask & (fine == 0)
     if missing.any():
-        around = ndimage.grey_dilation(fine, size=3)
+        around = ndimage.grey_dilation(fine, size=(3, 3, 3))
         fine = np.where(missing, around, fine)
     return np.asarray(fine, np.int32)
 

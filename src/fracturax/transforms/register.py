@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fracturax.core.errors import ImageError
-from fracturax.core.image import Image, Radiograph, Volume
+from fracturax.core.image import Image, Volume
 from fracturax.transforms.plan import stretch
 from fracturax.transforms.register_correlation import polish
 from fracturax.transforms.register_features import match_features
@@ -74,6 +74,7 @@ def register(
     Example:
         A blank film cannot be registered, and the answer says so:
 
+        >>> from fracturax.core.image import Radiograph
         >>> blank = Radiograph(np.zeros((64, 64), np.float32))
         >>> register(blank, blank).reason
         'the moving image is blank'
@@ -94,7 +95,8 @@ def register(
     quality, overlap = _agreement(there, here, matrix)
     return Registration(
         _rows(in_pixels(matrix, *units)),
-        *shapes,
+        shapes[0],
+        shapes[1],
         freedom=freedom,
         method=method,
         quality=quality,
@@ -200,7 +202,10 @@ def _agreement(moving: View, fixed: View, matrix: Matrix) -> tuple[float, float]
     if not there.any():
         return 0.0, 0.0
     moved = resample(moving.pixels, placed, shape)
-    one, other = (cv2.GaussianBlur(each, (0, 0), _GRAIN_PX) for each in (fixed.pixels, moved))
+    one, other = (
+        np.asarray(cv2.GaussianBlur(each, (0, 0), _GRAIN_PX), np.float32)
+        for each in (fixed.pixels, moved)
+    )
     weight = there.astype(np.float32)
     sigma = _NEAR * max(shape)
 

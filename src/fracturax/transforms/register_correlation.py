@@ -1,4 +1,4 @@
-"""Registration by correlation: the last fraction of a pixel, where grey values differ by a scale."""
+"""Registration by correlation: the last fraction of a pixel, where grey values go together."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ def match_features(moving: View, fixed: View, *, freedom: Freedom, seed: int) ->
     there, here = there * moving.spacing_mm, here * fixed.spacing_mm
     cv2.setRNGSeed(seed)
     fit = cv2.estimateAffine2D if freedom == "affine" else cv2.estimateAffinePartial2D
-    found, flags = fit(
+    fitted: tuple[Any, Any] = fit(
         there,
         here,
         method=cv2.RANSAC,
@@ -68,6 +69,7 @@ def match_features(moving: View, fixed: View, *, freedom: Freedom, seed: int) ->
         confidence=0.999,
         refineIters=20,
     )
+    found, flags = fitted
     if found is None:
         return None
     agree = np.asarray(flags, bool).reshape(-1)
@@ -130,7 +132,8 @@ def _features(pixels: Values) -> tuple[Points, Values]:
     """Return places, shape `(n, 2)`, and what they look like, shape `(n, 128)`."""
     grey = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     even = np.asarray(cv2.createCLAHE(2.0, (8, 8)).apply(grey))
-    detector = cv2.SIFT_create(nfeatures=_MOST_FEATURES, contrastThreshold=0.02)
+    library: Any = cv2
+    detector = library.SIFT_create(nfeatures=_MOST_FEATURES, contrastThreshold=0.02)
     found, looks = detector.detectAndCompute(even, None)
     places = np.array([one.pt[::-1] for one in found], np.float64).reshape(-1, 2) + 0.5
     return places, np.asarray(looks if len(found) else np.zeros((0, 128)), np.float32)

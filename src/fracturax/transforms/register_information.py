@@ -106,7 +106,7 @@ def refine(
 
 def _library() -> Any:
     try:
-        import SimpleITK  # noqa: N813
+        import SimpleITK
     except ModuleNotFoundError as error:
         raise MissingExtraError("imaging", verb="register") from error
     return SimpleITK
@@ -185,5 +185,4 @@ def _matrix(movement: Any) -> Matrix:
     back = np.eye(3)
     back[:2, :2] = np.stack(sides, axis=1)
     back[:2, 2] = origin
-    matrix: Matrix = np.linalg.inv(back[np.ix_([1, 0, 2], [1, 0, 2])])
-    return matrix
+    return np.asarray(np.linalg.inv(back[np.ix_([1, 0, 2], [1, 0, 2])]), np.float64)
