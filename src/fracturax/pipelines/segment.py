@@ -23,6 +23,7 @@ from fracturax.reporting.film import display_pixels
 from fracturax.reporting.laid_over import outlined, side_by_side
 from fracturax.transforms.bone_mask import segment_bone
 from fracturax.transforms.ct_bone import segment_ct_bone
+from fracturax.transforms.orientation import ToOrientation
 from fracturax.transforms.threshold import Method
 
 _SHOWN_SLICES = (0.2, 0.4, 0.6, 0.8)
@@ -220,14 +221,14 @@ def _parts(labels: Labels, image: Image) -> list[dict[str, Any]]:
 def _picture(image: Image, found: Segmentation, facts: dict[str, Any]) -> bytes:
     if isinstance(image, Volume):
         pictures = _views(image, found.labels)
-        size = _said(facts["volume_mm3"], facts["volume_voxels"], "mm³", "voxels")
+        size = _said(facts["volume_mm3"], facts["volume_voxels"], "cubic mm", "voxels")
     else:
         shown = display_pixels(image)
         pictures = [
             ("film", np.repeat(shown[..., None], 3, axis=2)),
             ("bone", outlined(shown, found.labels)),
         ]
-        size = _said(facts["area_mm2"], facts["area_px"], "mm²", "pixels")
+        size = _said(facts["area_mm2"], facts["area_px"], "square mm", "pixels")
     remark = f"quality {found.quality:.2f}, {size}"
     synthetic = "SYNTHETIC, no patient: " if image.acquisition.is_phantom else ""
     return side_by_side(
@@ -243,7 +244,11 @@ def _said(in_mm: float | None, count: int, unit: str, without: str) -> str:
 
 
 def _views(image: Volume, labels: Labels) -> list[tuple[str, npt.NDArray[np.uint8]]]:
-    """Return a few slices of a volume, from the first to the last bone, outlined."""
+    """Return a few slices of a volume, from the lowest to the highest bone, seen from the feet."""
+    if image.geometry.affine is not None:
+        turned = ToOrientation("SPL").apply(image)
+        assert isinstance(turned.image, Volume), "a volume stays one"
+        image, labels = turned.image, turned.axis_map.mask_to_new(labels)
     has_bone = np.flatnonzero((labels > 0).any(axis=(1, 2)))
     first, last = (has_bone[0], has_bone[-1]) if len(has_bone) else (0, len(labels) - 1)
     indices = dict.fromkeys(int(first + share * (last - first)) for share in _SHOWN_SLICES)

@@ -17,7 +17,8 @@ from fracturax.reporting.film import shrink
 Grey = npt.NDArray[np.uint8]
 Colored = npt.NDArray[np.uint8]
 
-_LONGEST_PX, _GAP, _LINE = 640, 10, 22
+_LONGEST_PX, _SHORTEST_PX, _GAP, _LINE = 640, 256, 10, 22
+_LEAST_WIDTH = 860
 _INK, _SOFT, _PAPER = "#f3f4f6", "#aab2bd", "#16191d"
 _TILES = 8
 _COLORS = (
@@ -98,8 +99,8 @@ def side_by_side(
         remark: A second line; else empty.
         is_warning: Whether the remark says that the result must not be used.
     """
-    shown = [(said, shrink(pixels, longest_px=_LONGEST_PX)) for said, pixels in pictures]
-    width = max(sum(one.shape[1] + _GAP for _, one in shown) + _GAP, 560)
+    shown = [(said, shrink(_enlarged(pixels), longest_px=_LONGEST_PX)) for said, pixels in pictures]
+    width = max(sum(one.shape[1] + _GAP for _, one in shown) + _GAP, _LEAST_WIDTH)
     height = 4 * _LINE + max(one.shape[0] for _, one in shown) + _GAP
     canvas = PillowImage.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -115,6 +116,12 @@ def side_by_side(
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _enlarged(pixels: Colored) -> Colored:
+    """Return a small picture with each of its pixels several times as large."""
+    times = -(-_SHORTEST_PX // max(pixels.shape[:2]))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _require_alike(shown: npt.NDArray[np.uint8], other: npt.NDArray[np.integer | np.bool_]) -> None:

@@ -154,6 +154,7 @@ def _optimize(
     method = sitk.ImageRegistrationMethod()
     # Sums over several threads are added in any order: one gives the same result every time.
     method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     pixels = fixed.GetNumberOfPixels()
     if pixels > _MOST_SAMPLES:
