@@ -15,7 +15,7 @@ Numbers = npt.NDArray[np.int32]
 Depths = npt.NDArray[np.float32]
 
 _GRID_MM = 1.5
-_CORE_MM = 2.0
+_CORE_MM, _CORE_VOXELS = 2.0, 1.05
 _LEAST_CORE_MM3 = 800.0
 _NECK = 0.5
 _GAP_HU = 80.0
@@ -33,10 +33,10 @@ def part_bones(
 ) -> Labels:
     """Number the bones of a mask, the largest first; those that touch in a joint are parted.
 
-    Cores, which hold together without their outermost 2 mm, grow through the mask, where it is
-    dense first. Two that meet stay apart only if what lies between them is darker than both (a
-    joint space), or if they meet in a face that is small beside both (a bridge of a few voxels);
-    else they are one bone. What has no core stays with the part it hangs on.
+    Cores, which hold together without their outermost 2 mm (or voxel), grow through the mask,
+    where it is dense first. Two that meet stay apart only if what lies between them is darker than
+    both (a joint space), or if they meet in a face that is small beside both (a bridge of a few
+    voxels); else they are one bone. What has no core stays with the part it hangs on.
 
     Args:
         bone: Shape `(slices, rows, columns)`.
@@ -70,7 +70,9 @@ def part_bones(
     every = tuple(slice(None, None, step) for step in steps)
     mask, grey = inner[every], hu[box][every].astype(np.float32)
     depth = _depth(solid[box][every] & mask, coarse_mm)
-    cores = _cores(depth, least=max(1, round(_LEAST_CORE_MM3 / math.prod(coarse_mm))))
+    # A depth of one voxel is that of any voxel of the surface: a coarse CT needs more.
+    core_mm = max(_CORE_MM, _CORE_VOXELS * max(coarse_mm))
+    cores = _cores(depth, core_mm, least=max(1, round(_LEAST_CORE_MM3 / math.prod(coarse_mm))))
     parts = _merged(_grown(cores, mask, grey), depth, grey, coarse_mm)
     whole = _on_fine(parts, steps, inner)
     labels[box] = _by_size(whole, least=max(1, round(least_mm3 / math.prod(spacing_mm))))
@@ -84,9 +86,9 @@ def _depth(solid: Mask, spacing: tuple[float, ...]) -> Depths:
     return np.asarray(depth, np.float32)[1:-1, 1:-1, 1:-1]
 
 
-def _cores(depth: Depths, *, least: int) -> Numbers:
+def _cores(depth: Depths, core_mm: float, *, least: int) -> Numbers:
     """Number what is left of the solid without its outermost millimetres, the largest parts."""
-    parts, count = ndimage.label(depth > _CORE_MM)
+    parts, count = ndimage.label(depth > core_mm)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     order = np.argsort(-sizes, kind="stable")[:_MOST_PARTS]
