@@ -1,7 +1,7 @@
 """How exactly films are registered: known warps of real films, and films of different patients.
 
     OMP_NUM_THREADS=1 python benchmarks/accuracy/registration/films.py \
-        --root ../shared/data/fracatlas [--films 40] [--out FILE]
+        --root ../shared/data/fracatlas [--films 15] [--out FILE]
 
 Films are drawn at random from those of FracAtlas that can be read. Each is registered with
   rigid    itself turned by up to 20 degrees and shifted by up to 8 % of its sides
@@ -82,7 +82,7 @@ def main() -> None:
     """Measure, and write the result beside this script."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--films", type=int, default=40)
+    parser.add_argument("--films", type=int, default=15)
     parser.add_argument("--out", type=Path, default=HERE / "films.json")
     options = parser.parse_args()
     cases = open_dataset("fracatlas", root=options.root, split="all")
