@@ -19,6 +19,8 @@ from fracturax.cli import (
     preprocess,
     read,
     readers,
+    register,
+    segment,
     show,
     split,
     train,
@@ -35,7 +37,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, show, info, doctor, models, fetch, audit, split, preprocess),
+    *(read, show, info, doctor, models, fetch, audit, split),
+    *(preprocess, register, segment),
     *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
