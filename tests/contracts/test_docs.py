@@ -31,7 +31,13 @@ def _relative(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", ["life-of-a-radiograph.md", "how-to/read.md", "how-to/preprocess.md"]
+    "page",
+    [
+        "life-of-a-radiograph.md",
+        "how-to/read.md",
+        "how-to/preprocess.md",
+        "how-to/simulate.md",
+    ],
 )
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ from fracturax.cli import (
     register,
     segment,
     show,
+    simulate,
     split,
     train,
 )
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(read, show, info, doctor, models, fetch, audit, split),
-    *(preprocess, register, segment),
+    *(preprocess, register, segment, simulate),
     *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
