@@ -9,8 +9,9 @@ import pytest
 
 from fracturax.core.registry import Registry
 from fracturax.datasets import DATASETS
+from fracturax.datasets.registry import MASKED_FILMS
 from fracturax.example import example_study_folder
-from fracturax.models.catalog import BACKBONES, NETWORKS
+from fracturax.models.catalog import BACKBONES, ENCODERS, NETWORKS
 from fracturax.transforms.catalog import TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_the_reader_of_a_bundle_needs_no_torch() -> None:
     ("registry", "name"),
     [
         (registry, name)
-        for registry in (DATASETS, NETWORKS, BACKBONES, TRANSFORMS)
+        for registry in (DATASETS, MASKED_FILMS, NETWORKS, BACKBONES, ENCODERS, TRANSFORMS)
         for name in registry
     ],
     ids=lambda value: value if isinstance(value, str) else value.kind,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fracturax.cli.console import JsonOption, print_json, progress, words
-from fracturax.core.errors import MissingExtraError
+from fracturax.core.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from fracturax.datasets.passport import Split
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +50,8 @@ def train(
 ) -> None:
     """Cross-validate a recipe, train it on all films, and write the calibrated bundle.
 
-    A run that was stopped goes on from its last epoch when it is started again.
+    The recipe of a U-Net learns from films with masks instead, and is tested on patients that were
+    held out. A run that was stopped goes on from its last epoch when it is started again.
     """
     try:
         import torch  # noqa: F401
@@ -59,12 +63,29 @@ def train(
     from fracturax.pipelines.train import predict_out_of_fold
     from fracturax.pipelines.train import train as run_recipe
     from fracturax.training.recipe import load_recipe
+    from fracturax.training.segment_recipe import is_segmenter_recipe
 
+    passport = None if split is None else Split.read(split)
+    if is_segmenter_recipe(recipe):
+        _refuse(recipe, fold=fold, clean=clean, results=results)
+        _tell(
+            _train_segmenter(
+                recipe,
+                root=root,
+                out=out,
+                weights=weights,
+                max_steps=max_steps,
+                split=passport,
+                bundle=bundle,
+                version=version,
+            ),
+            as_json=as_json,
+        )
+        return
     parsed = load_recipe(recipe)
     if weights is not None:
         parsed = parsed.with_weights(str(weights.resolve()))
     folder = out / parsed.name
-    passport = None if split is None else Split.read(split)
     unwanted = () if clean is None else read_clean_list(clean)
     document: dict[str, object] = {"run": str(folder)}
     if fold is None and max_steps is None and parsed.network.name == "xray":
@@ -98,6 +119,58 @@ def train(
         table.write_csv(folder / "predictions.csv")
         document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
         document["predictions"] = str(folder / "predictions.csv")
+    _tell(document, as_json=as_json)
+
+
+def _train_segmenter(
+    recipe: Path,
+    *,
+    root: Path,
+    out: Path,
+    weights: Path | None,
+    max_steps: int | None,
+    split: Split | None,
+    bundle: Path | None,
+    version: str,
+) -> dict[str, object]:
+    from fracturax.pipelines.train_segmenter import train_segmenter
+    from fracturax.training.segment_recipe import load_segmenter_recipe
+
+    parsed = load_segmenter_recipe(recipe)
+    if weights is not None:
+        parsed = parsed.with_weights(str(weights.resolve()))
+    trained = train_segmenter(
+        parsed,
+        root=root,
+        out=out / parsed.name,
+        bundle=bundle,
+        version=version,
+        split=split,
+        max_steps=max_steps,
+        progress=progress,
+    )
+    tested = trained.evaluation
+    return {
+        "run": str(out / parsed.name),
+        "films": len(trained.data.films),
+        "iou": tested["iou"].value,
+        "dice": tested["dice"].value,
+        "bundle": str(trained.bundle),
+        "bundle_sha256": trained.segmenter.identity.bundle_sha256,
+    }
+
+
+def _refuse(recipe: Path, **options: object) -> None:
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(
+            "a segmenter is trained once, on films with masks",
+            got=f"{', '.join(given)} with {recipe.name}",
+            cure="leave it out; give --split for another split",
+        )
+
+
+def _tell(document: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
     else:

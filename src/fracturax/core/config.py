@@ -22,13 +22,21 @@ def load_toml(kind: type[ConfigT], path: Path) -> ConfigT:
     Raises:
         ConfigError: If the file cannot be read, or a key is unknown, missing or of a wrong type.
     """
+    return build(kind, read_toml(path), where=path.name)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file as it is.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError("there is no such recipe", got=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path.name} is no readable TOML", got=str(error)) from error
-    return build(kind, document, where=path.name)
 
 
 def build(kind: type[ConfigT], document: Mapping[str, Any], *, where: str) -> ConfigT:

@@ -188,3 +188,30 @@ DATASETS = Registry(
         ),
     ),
 )
+
+
+@dataclass(frozen=True)
+class MaskedEntry:
+    """A layout of films with masks, by name.
+
+    Args:
+        name: What recipes call it.
+        code: Loader, `Callable[[Path], tuple[MaskedFilm, ...]]`.
+        shape: What it looks like, in words.
+    """
+
+    name: str
+    code: str
+    shape: str
+
+
+MASKED_FILMS = Registry(
+    "data set with masks",
+    (
+        MaskedEntry(
+            name="image_masks",
+            code="fracturax.datasets.masks:open_masked_films",
+            shape="images/ and masks/ with the same stems; cases.csv says who the patients are",
+        ),
+    ),
+)

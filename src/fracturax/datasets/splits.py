@@ -114,15 +114,60 @@ def group_shares(
     Raises:
         DataError: If the shares do not sum to 1, or there are fewer groups than parts.
     """
-    if min(shares.values(), default=0.0) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
-        raise DataError("shares are positive and sum to 1", got=str(dict(shares)))
-    words = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    words = _shares_in_words(shares)
     return Split(
         rule=f"shares by patient_key and copies, balanced by label and region: {words}",
         seed=seed,
         fold_of=_place(cases, groups, list(shares.values()), seed),
         parts=tuple(shares),
     )
+
+
+def share_groups(
+    names: Sequence[str], groups: Sequence[int], *, shares: Mapping[str, float], seed: int
+) -> Split:
+    """Partition films without labels, such as films with masks, into named parts by patients.
+
+    Args:
+        names: Names of the films.
+        groups: Number of each film's group; no group is torn, and each counts the same.
+        shares: Name and share of each part, of the groups; they sum to 1. No part is empty.
+        seed: Seed of the order in which groups are placed.
+
+    Raises:
+        DataError: If the shares do not sum to 1, or there are fewer groups than parts.
+
+    Example:
+        >>> made = share_groups("abcd", [0, 0, 1, 2], shares={"train": 0.7, "test": 0.3}, seed=0)
+        >>> made.fold_of["a"] == made.fold_of["b"], len(made.sizes())
+        (True, 2)
+    """
+    words = _shares_in_words(shares)
+    order = np.random.default_rng(seed).permutation(sorted(set(groups)))
+    if len(order) < len(shares):
+        raise DataError(f"{len(shares)} parts need {len(shares)} groups", got=str(len(order)))
+    wanted = np.array(list(shares.values())) * len(order)
+    counts = np.maximum(np.floor(wanted).astype(int), 1)
+    while (lacking := len(order) - counts.sum()) != 0:
+        # What lacks most gets one more; what has most too many gives one, but not its last.
+        gap = wanted - counts
+        if lacking > 0:
+            counts[gap.argmax()] += 1
+        else:
+            counts[np.where(counts > 1, gap, np.inf).argmin()] -= 1
+    part_of = dict(zip(order.tolist(), np.repeat(np.arange(len(counts)), counts), strict=True))
+    return Split(
+        rule=f"shares by patient and copies: {words}",
+        seed=seed,
+        fold_of={name: int(part_of[group]) for name, group in zip(names, groups, strict=True)},
+        parts=tuple(shares),
+    )
+
+
+def _shares_in_words(shares: Mapping[str, float]) -> str:
+    if min(shares.values(), default=0.0) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+        raise DataError("shares are positive and sum to 1", got=str(dict(shares)))
+    return ", ".join(f"{name} {share:g}" for name, share in shares.items())
 
 
 def hold_out_group(cases: Sequence[Case], groups: Sequence[int], *, held_out: str) -> Split:

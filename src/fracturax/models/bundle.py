@@ -17,21 +17,17 @@ from fracturax.core.anatomy import Region
 from fracturax.core.config import build
 from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
 from fracturax.core.prediction import Guarantee, ModelIdentity, OperatingPoints
-from fracturax.core.provenance import sha256_of_document, sha256_of_file
 from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
-from fracturax.models.store import MANIFEST, find_bundle
+from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.models.store import find_bundle
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
 
-FORMAT = 1
 TURNED = "turned"
 """Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
-_LARGEST_MANIFEST = 4 << 20
-LARGEST_FILE = 512 << 20
-"""Bytes of one file of a bundle, at most."""
 
 
 @dataclass(frozen=True)
@@ -219,23 +215,12 @@ def write_bundle(
     scope: ScopeModel | None,
     register: FilmRegister | None = None,
 ) -> Bundle:
-    """Write the manifest of a folder that holds the graphs, weights and card, and hash all.
-
-    The manifest comes last: a folder without it is no bundle.
-    """
+    """Write the manifest of a folder that holds the graphs, weights and card, and hash all."""
     for name, part in ((_SCOPE, scope), (_REGISTER, register)):
         (folder / name).unlink(missing_ok=True)
         if part is not None:
             save_file(part.as_arrays(), folder / name)
-    hashes = {
-        path.name: sha256_of_file(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MANIFEST
-    }
-    body = {"format": FORMAT, "model": _document(manifest), "files": hashes}
-    document = {**body, "sha256": sha256_of_document(body)}
-    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    seal_folder(folder, _document(manifest))
     return load_bundle(folder)
 
 
@@ -247,48 +232,18 @@ def load_bundle(source: str | Path) -> Bundle:
         ModelError: If a file is missing, was changed, or the manifest is damaged.
     """
     folder = find_bundle(source)
+    model, hashes, stated = open_sealed(folder)
     try:
-        with (folder / MANIFEST).open("rb") as stream:
-            document = json.loads(stream.read(_LARGEST_MANIFEST))
-        body = {key: document[key] for key in ("format", "model", "files")}
-        stated, hashes = document["sha256"], dict(body["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(
-            f"{folder.name} is no bundle",
-            got=f"{type(error).__name__} in {MANIFEST}",
-            cure="give a folder that fracturax wrote",
-        ) from error
-    if body["format"] != FORMAT:
-        raise ModelError("the bundle has another format", got=str(body["format"]))
-    if sha256_of_document(body) != stated:
-        raise ModelError("the manifest of the bundle was changed", got="another hash")
-    for name, expected in hashes.items():
-        _verify(folder, name, expected)
-    try:
-        manifest = build(Manifest, body["model"], where=MANIFEST)
+        manifest = build(Manifest, model, where=MANIFEST)
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None
     except (ConfigError, KeyError, OSError, SafetensorError) as error:
         raise ModelError("the bundle is damaged", got=str(error)) from error
     run = {name for _, name in manifest.graphs}
     run |= {manifest.closer.graph} if manifest.closer else set()
-    unlisted = run - hashes.keys()
+    unlisted = run - hashes
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
-    return Bundle(folder, manifest, scope, stated, tuple(hashes))
-
-
-def _verify(folder: Path, name: str, expected: str) -> None:
-    path = folder / name
-    if Path(name).name != name or path.is_symlink() or not path.is_file():
-        raise ModelError("a file of the bundle is missing", got=repr(name), cure="copy it again")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ModelError("a file of the bundle is too large", got=repr(name))
-    if sha256_of_file(path) != expected:
-        raise ModelError(
-            "a file of the bundle was changed or cut off",
-            got=f"another hash of {name!r}",
-            cure="get the bundle again from where it was published",
-        )
+    return Bundle(folder, manifest, scope, stated, tuple(sorted(hashes)))
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:

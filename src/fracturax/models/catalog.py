@@ -48,6 +48,83 @@ BACKBONES = Registry(
     ),
 )
 
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """An encoder of a U-Net: what the library calls it, and what a table has to say.
+
+    Args:
+        name: What recipes call it.
+        library_name: What segmentation_models_pytorch calls it.
+        parameters: Of the U-Net built on it.
+        paper_parameters: Of the U-Net that the PBRS paper built with a Keras library, in millions.
+        paper: Who described it.
+        licence: Of its code.
+    """
+
+    name: str
+    library_name: str
+    parameters: int
+    paper_parameters: float
+    paper: str
+    licence: str
+    code: str = "fracturax.models.unet:UNet"
+
+
+ENCODERS = Registry(
+    "encoder",
+    (
+        EncoderEntry(
+            "inception_v3",
+            "tu-inception_v3",
+            29_913_905,
+            29.9,
+            "Szegedy et al., CVPR 2016",
+            "Apache-2.0 (timm)",
+        ),
+        EncoderEntry(
+            "vgg16",
+            "vgg16",
+            23_748_241,
+            23.8,
+            "Simonyan and Zisserman, ICLR 2015",
+            "MIT (segmentation_models_pytorch)",
+        ),
+        EncoderEntry(
+            "resnet50",
+            "resnet50",
+            32_521_105,
+            32.6,
+            "He et al., CVPR 2016",
+            "MIT (segmentation_models_pytorch)",
+        ),
+        EncoderEntry(
+            "densenet121",
+            "densenet121",
+            13_607_633,
+            12.1,
+            "Huang et al., CVPR 2017",
+            "MIT (segmentation_models_pytorch)",
+        ),
+        EncoderEntry(
+            "efficientnet_b3",
+            "efficientnet-b3",
+            13_159_033,
+            17.9,
+            "Tan and Le, ICML 2019",
+            "MIT (segmentation_models_pytorch)",
+        ),
+        EncoderEntry(
+            "mobilenet_v2",
+            "mobilenet_v2",
+            6_628_945,
+            8.5,
+            "Sandler et al., CVPR 2018",
+            "MIT (segmentation_models_pytorch)",
+        ),
+    ),
+)
+
 NETWORKS = Registry(
     "network",
     (
@@ -62,6 +139,12 @@ NETWORKS = Registry(
             "fracturax.models.classifier:PlainClassifier",
             "fracture in a radiograph, without a place",
             "Sandler et al., CVPR 2018",
+        ),
+        NetworkEntry(
+            "unet",
+            "fracturax.models.unet:UNet",
+            "bone in a radiograph, as a mask",
+            "Ronneberger et al., MICCAI 2015; PBRS, ICCIT 2023",
         ),
     ),
 )

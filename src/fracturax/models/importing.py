@@ -12,8 +12,9 @@ from fracturax.core.study import UnreadableFile
 from fracturax.imaging.archive import members_of
 from fracturax.imaging.guard import DEFAULT_LIMITS
 from fracturax.imaging.source import FileSource, Source, opened
-from fracturax.models.bundle import LARGEST_FILE, Bundle, load_bundle
-from fracturax.models.store import MANIFEST, imported_bundles, store_folder
+from fracturax.models.bundle import Bundle, load_bundle
+from fracturax.models.sealed import LARGEST_FILE, MANIFEST
+from fracturax.models.store import imported_bundles, store_folder
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_FILES = 64

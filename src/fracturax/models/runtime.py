@@ -98,11 +98,11 @@ class XrayPredictor:
         self._identity = bundle.identity(precision)
         plan = bundle.manifest.plan
         self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, STRIDES)
-        self._session = _open_session(bundle.graph(precision).read_bytes(), threads)
+        self._session = open_session(bundle.graph(precision).read_bytes(), threads)
         self._closer: CloserReader | None = None
         closer = bundle.manifest.closer
         if closer is not None:
-            session = _open_session((bundle.folder / closer.graph).read_bytes(), threads)
+            session = open_session((bundle.folder / closer.graph).read_bytes(), threads)
             run = partial(_run_windows, session)
             self._closer = CloserReader(run, closer, plan)
 
@@ -312,7 +312,16 @@ def _run_windows(
     return logits, boxes
 
 
-def _open_session(graph: bytes, threads: int) -> Any:
+def open_session(graph: bytes, threads: int) -> Any:
+    """Return a session of ONNX Runtime on the CPU.
+
+    Args:
+        graph: The bytes of an ONNX file.
+        threads: Threads of one inference; 0 lets ONNX Runtime choose.
+
+    Raises:
+        ModelError: If ONNX Runtime refuses the graph.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -7,8 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from fracturax.core.errors import ModelError, UnknownNameError
+from fracturax.models.sealed import MANIFEST
 
-MANIFEST = "bundle.json"
 STORE_VARIABLE = "FRACTURAX_MODELS"
 """Environment variable that names the folder of imported bundles."""
 

@@ -25,7 +25,8 @@ from fracturax.evaluation import PredictionTable
 from fracturax.pipelines.prepare import hashes_of, prepare
 from fracturax.training.batches import StoredFilm, store_film
 from fracturax.training.curves import draw_curves
-from fracturax.training.engine import Trained, find_candidates, predict_films, train_network
+from fracturax.training.engine import find_candidates, predict_films, train_network
+from fracturax.training.loop import Trained
 from fracturax.training.recipe import Recipe
 
 
@@ -113,7 +114,7 @@ def train_on(
             cure='mark some, or train a classifier: [network] name = "classifier"',
         )
     out.mkdir(parents=True, exist_ok=True)
-    _keep_split(out / "split.json", data.split)
+    keep_split(out / "split.json", data.split)
     _write_json(out / "dropped.json", [dataclasses.asdict(case) for case in data.dropped])
     known = data.split.test_parts
     if data.split.parts and final:
@@ -146,7 +147,7 @@ def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, dataset=name))
 
 
-def _keep_split(path: Path, split: Split) -> None:
+def keep_split(path: Path, split: Split) -> None:
     """Write the split of a run, or make sure that a run goes on with the split it began with."""
     if path.is_file() and Split.read(path).sha256 != split.sha256:
         raise LeakageError(

@@ -26,7 +26,7 @@ from fracturax.transforms.plan import Placement, PreprocessingPlan
 from fracturax.transforms.window import Detail, take_detail
 
 # Films wait a little larger than the input, so that zooming in still finds detail.
-_RESERVE = 1.125
+RESERVE = 1.125
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +63,7 @@ def store_film(
     detail: float = 1.0,
 ) -> StoredFilm:
     """Bring a film to training size, with `detail` times the input's pixels for windows."""
-    reserve = replace(
-        plan, rows=round(plan.rows * _RESERVE), columns=round(plan.columns * _RESERVE)
-    )
+    reserve = replace(plan, rows=round(plan.rows * RESERVE), columns=round(plan.columns * RESERVE))
     prepared = plan.prepare(film)
     frame = plan.frame_of(prepared.pixels)
     turned = frame.turn(prepared.pixels)
@@ -186,7 +184,7 @@ class ExactFilms(Dataset[Sample]):
         """Return one film, unchanged."""
         film = self.films[index]
         image = film.evaluation_pixels.astype(np.float32) / np.float32(255)
-        outlines = [outline / np.float32(_RESERVE) for outline in film.outlines]
+        outlines = [outline / np.float32(RESERVE) for outline in film.outlines]
         return make_sample(image, outlines, film.reference, stride=self.stride)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,10 +15,9 @@ from torch import Tensor
 
 from fracturax.core.errors import ConfigError
 from fracturax.core.provenance import sha256_of_document
-from fracturax.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from fracturax.training.engine import FilmModule
+    from fracturax.training.loop import TrainingModule
 
 _TENSORS, _STATE = "checkpoint.safetensors", "checkpoint.json"
 
@@ -45,7 +45,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the checkpoint; a run killed at any moment keeps the last whole one."""
-        module = cast("FilmModule", pl_module)
+        module = cast("TrainingModule", pl_module)
         module.close_epoch()
         self._write(module, _moments(trainer.optimizers[0]), is_finished=False)
         losses = [row["inner_loss"] for row in module.curves if "inner_loss" in row]
@@ -57,14 +57,16 @@ class Checkpoints(pl.Callback):
         ):
             trainer.should_stop = True
 
-    def finish(self, module: FilmModule) -> None:
+    def finish(self, module: TrainingModule) -> None:
         """Mark the run as finished; the optimizer's moments are no longer needed."""
         self._write(module, {}, is_finished=True)
 
-    def _write(self, module: FilmModule, moments: dict[str, Tensor], *, is_finished: bool) -> None:
+    def _write(
+        self, module: TrainingModule, moments: dict[str, Tensor], *, is_finished: bool
+    ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"network.{name}": value for name, value in module.network.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in module.average.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in module.kept.state_dict().items()}
         tensors |= moments
         state = {
             "recipe_sha256": self.stage,
@@ -79,7 +81,7 @@ class Checkpoints(pl.Callback):
         (self.folder / _STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
 
-def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
+def read_checkpoint(folder: Path, module: TrainingModule, stage: str) -> Resumed:
     """Load the last checkpoint of a run into its module, if there is one.
 
     Raises:
@@ -96,7 +98,7 @@ def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
             cure="give another --out, or delete the folder to train anew",
         )
     tensors = load_file(path)
-    for part, network in (("network.", module.network), ("average.", module.average)):
+    for part, network in (("network.", module.network), ("average.", module.kept)):
         network.load_state_dict(
             {name[len(part) :]: value for name, value in tensors.items() if name.startswith(part)}
         )
@@ -106,9 +108,9 @@ def read_checkpoint(folder: Path, module: FilmModule, stage: str) -> Resumed:
     return Resumed(len(module.curves), bool(state["is_finished"]), moments)
 
 
-def stage_sha256(stage: Recipe, max_steps: int | None = None) -> str:
-    """Hash what decides one stage; which stage follows it does not, being cut short does."""
-    document = {key: value for key, value in stage.as_document().items() if value is not None}
+def stage_sha256(stage: Mapping[str, Any], max_steps: int | None = None) -> str:
+    """Hash the recipe of one stage; which stage follows it does not count, being cut short does."""
+    document = {key: value for key, value in stage.items() if value is not None}
     if max_steps is not None:
         document["max_steps"] = max_steps
     return sha256_of_document(document)

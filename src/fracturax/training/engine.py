@@ -1,18 +1,14 @@
-"""The training loop: one network, one training part, on Lightning."""
+"""How the radiograph networks are trained: one network, one training part."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -27,37 +23,24 @@ from fracturax.training.batches import (
     collate,
     finest_stride,
 )
-from fracturax.training.checkpoint import Checkpoints, read_checkpoint, stage_sha256
+from fracturax.training.checkpoint import stage_sha256
+from fracturax.training.loop import Trained, TrainingModule, run_training
 from fracturax.training.losses import loss_terms
 from fracturax.training.recipe import Recipe
 from fracturax.training.windows import AugmentedWindows
 
 
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """What a training leaves: the averaged network, and its loss epoch by epoch."""
-
-    network: nn.Module
-    curves: list[dict[str, float]]
-
-    def after(self, earlier: Trained) -> Trained:
-        """Return this training with the curves of the stage before it in front."""
-        return Trained(self.network, [*earlier.curves, *self.curves])
-
-
-class FilmModule(pl.LightningModule):
-    """Network, its moving average, loss and optimizer as Lightning wants them."""
+class FilmModule(TrainingModule):
+    """A radiograph network, the moving average of its weights, and its optimizer."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, total_steps: int) -> None:
-        super().__init__()
-        self.network, self.recipe, self.total_steps = network, recipe, total_steps
-        self.average = copy.deepcopy(network).requires_grad_(False)
-        self.curves: list[dict[str, float]] = []
-        self.steps_done = 0
-        self.resumed_at = 0
+        super().__init__(network, seed=recipe.seed)
+        self.recipe, self.total_steps = recipe, total_steps
         self._freeze()
-        self._sums: dict[str, float] = {}
-        self._inner: list[float] = []
+
+    def terms(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of the loss of a batch."""
+        return loss_terms(network(batch.images), batch, self.recipe.loss)
 
     def _freeze(self) -> None:
         """Keep the first blocks' weights; their normalization still follows the films."""
@@ -95,51 +78,17 @@ class FilmModule(pl.LightningModule):
         floor = self.recipe.optimizer.final_share
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
-    def on_train_epoch_start(self) -> None:
-        """Seed what the layers draw, so that a run that goes on draws what it would have drawn."""
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.recipe.seed, len(self.curves)]).generate_state(1)[0])
-        )
-
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Return the loss of a batch."""
-        terms = loss_terms(self.network(batch.images), batch, self.recipe.loss)
-        loss = torch.stack(list(terms.values())).sum()
-        for name, term in terms.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
-        self.log("loss", loss.detach(), prog_bar=True, logger=False)
-        return loss
-
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average of the weights towards the present ones."""
-        self.steps_done += 1
+        super().on_train_batch_end()
         decay = min(self.recipe.optimizer.average_decay, self.steps_done / (self.steps_done + 10))
         with torch.no_grad():
             present = self.network.state_dict()
-            for name, value in self.average.state_dict().items():
+            for name, value in self.kept.state_dict().items():
                 if value.is_floating_point():
                     value.lerp_(present[name], 1 - decay)
                 else:
                     value.copy_(present[name])
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        """Add up the averaged network's loss on the inner part."""
-        terms = loss_terms(self.average(batch.images), batch, self.recipe.loss)
-        self._inner.append(float(torch.stack(list(terms.values())).sum()))
-
-    def on_validation_epoch_end(self) -> None:
-        """Tell the loss on the inner part."""
-        if self._inner and not self.trainer.sanity_checking:
-            self.log("inner_loss", float(np.mean(self._inner)), prog_bar=True, logger=False)
-
-    def close_epoch(self) -> None:
-        """Close the epoch's row of the curves; there may be no inner part, there is a row."""
-        steps = max(1, self.recipe.optimizer.epoch_films // self.recipe.optimizer.batch_size)
-        row = {f"train_{name}": total / steps for name, total in self._sums.items()}
-        if self._inner:
-            row["inner_loss"] = float(np.mean(self._inner))
-        self.curves.append(row)
-        self._sums, self._inner = {}, []
 
 
 def train_network(
@@ -180,48 +129,34 @@ def train_network(
         network.load_state_dict(start.state_dict())
     steps = options.epochs * (options.epoch_films // options.batch_size)
     module = FilmModule(network, recipe, total_steps=min(steps, max_steps or steps))
-    stage = stage_sha256(recipe, max_steps)
-    resumed = read_checkpoint(folder, module, stage)
-    if resumed.is_finished:
-        return Trained(module.average.eval(), module.curves)
-    checkpoints = Checkpoints(
-        folder, stage, resumed=resumed, patience=options.patience if inner else 0
-    )
-    callbacks: list[pl.Callback] = [checkpoints]
-    if show_progress:
-        # Standard output belongs to the one JSON document of --json.
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    trainer = pl.Trainer(
-        accelerator="auto",
-        devices=1,
+
+    def loaders(first_epoch: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
+        shown = (
+            AugmentedFilms(films, recipe)
+            if candidates is None
+            else AugmentedWindows(films, candidates(), recipe)
+        )
+        batches = DataLoader(
+            shown,
+            batch_size=options.batch_size,
+            sampler=BalancedDraws(films, recipe, first_epoch=first_epoch),
+            collate_fn=collate,
+            drop_last=True,
+        )
+        watched = ExactFilms(inner, stride=finest_stride(recipe))
+        return batches, DataLoader(watched, batch_size=32, collate_fn=collate)
+
+    return run_training(
+        module,
+        loaders,
+        folder=folder,
+        stage=stage_sha256(recipe.as_document(), max_steps),
+        epochs=options.epochs,
         precision=options.precision,
-        max_epochs=options.epochs - resumed.epochs,
-        max_steps=max_steps or -1,
-        callbacks=callbacks,
-        gradient_clip_val=5.0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=show_progress,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
+        patience=options.patience if inner else 0,
+        max_steps=max_steps,
+        show_progress=show_progress,
     )
-    draws = BalancedDraws(films, recipe, first_epoch=resumed.epochs)
-    batches = DataLoader(
-        AugmentedFilms(films, recipe)
-        if candidates is None
-        else AugmentedWindows(films, candidates(), recipe),
-        batch_size=options.batch_size,
-        sampler=draws,
-        collate_fn=collate,
-        drop_last=True,
-    )
-    watched = DataLoader(
-        ExactFilms(inner, stride=finest_stride(recipe)), batch_size=32, collate_fn=collate
-    )
-    trainer.fit(module, batches, watched)
-    checkpoints.finish(module)
-    return Trained(module.average.eval(), module.curves)
 
 
 @torch.inference_mode()

@@ -148,12 +148,28 @@ class PreprocessingPlan:
         """
         fitted, scale = fit(pixels, rows=self.rows, columns=self.columns)
         black, white = np.percentile(fitted, (self.low_percentile, self.high_percentile)).tolist()
-        values = stretch(fitted, black=black, white=white)
+        canvas, top, left = self._centered(stretch(fitted, black=black, white=white))
+        return canvas, Placement(scale, float(top), float(left), black, white)
+
+    def place_mask(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return a film's mask where `apply` puts the film, shape `(self.rows, self.columns)`.
+
+        Example:
+            >>> PreprocessingPlan(64, 64).place_mask(np.ones((100, 50), bool)).mean()
+            np.float64(0.5)
+        """
+        fitted, _ = fit(mask.astype(np.float32), rows=self.rows, columns=self.columns)
+        return self._centered(fitted)[0] > np.float32(0.5)
+
+    def _centered(
+        self, values: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], int, int]:
+        """Return values on black in the size of the input, and where they begin."""
         top = (self.rows - values.shape[0]) // 2
         left = (self.columns - values.shape[1]) // 2
         canvas = np.zeros((self.rows, self.columns), np.float32)
         canvas[top : top + values.shape[0], left : left + values.shape[1]] = values
-        return canvas, Placement(scale, float(top), float(left), black, white)
+        return canvas, top, left
 
     def as_document(self) -> dict[str, Any]:
         """Return the plan as JSON-able data; steps only where there are some."""
@@ -176,13 +192,24 @@ def fit(
         The scaled image and the scale.
     """
     scale = min(rows / pixels.shape[0], columns / pixels.shape[1])
-    shape = (
-        max(1, min(rows, round(pixels.shape[0] * scale))),
-        max(1, min(columns, round(pixels.shape[1] * scale))),
-    )
+    shape = fitted_shape(pixels.shape, rows=rows, columns=columns)
     # Area averaging keeps thin bright lines from aliasing when a film shrinks.
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, shape[::-1], interpolation=method), np.float32), scale
+
+
+def fitted_shape(shape: tuple[int, ...], *, rows: int, columns: int) -> tuple[int, int]:
+    """Return the shape that an image of a shape has where it was scaled to fit.
+
+    Example:
+        >>> fitted_shape((200, 100), rows=64, columns=64)
+        (64, 32)
+    """
+    scale = min(rows / shape[0], columns / shape[1])
+    return (
+        max(1, min(rows, round(shape[0] * scale))),
+        max(1, min(columns, round(shape[1] * scale))),
+    )
 
 
 def stretch(

@@ -22,7 +22,8 @@ from fracturax.models.bundle import (
     write_bundle,
 )
 from fracturax.models.scope import ScopeModel
-from fracturax.models.store import MANIFEST, packaged_bundles
+from fracturax.models.sealed import MANIFEST
+from fracturax.models.store import packaged_bundles
 from fracturax.transforms.plan import PreprocessingPlan
 
 FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)

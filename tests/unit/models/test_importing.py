@@ -10,7 +10,8 @@ import pytest
 from fracturax.core.errors import ModelError, UnknownNameError
 from fracturax.models.bundle import Bundle, load_bundle, write_bundle
 from fracturax.models.importing import import_bundle
-from fracturax.models.store import MANIFEST, STORE_VARIABLE, imported_bundles, packaged_bundles
+from fracturax.models.sealed import MANIFEST
+from fracturax.models.store import STORE_VARIABLE, imported_bundles, packaged_bundles
 
 
 @pytest.fixture(autouse=True)

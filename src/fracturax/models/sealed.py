@@ -1,0 +1,80 @@
+"""A sealed folder: a manifest that hashes every file beside it, checked before anything is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fracturax.core.errors import ModelError
+from fracturax.core.provenance import sha256_of_document, sha256_of_file
+
+MANIFEST = "bundle.json"
+FORMAT = 1
+_LARGEST_MANIFEST = 4 << 20
+LARGEST_FILE = 512 << 20
+"""Bytes of one file, at most."""
+
+
+def seal_folder(folder: Path, model: Mapping[str, Any]) -> None:
+    """Hash the files of a folder and write its manifest.
+
+    The manifest comes last: a folder without it is no bundle.
+
+    Args:
+        folder: Holds graphs, weights and card.
+        model: What the manifest says of the model, JSON-able.
+    """
+    hashes = {
+        path.name: sha256_of_file(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+    body = {"format": FORMAT, "model": model, "files": hashes}
+    document = {**body, "sha256": sha256_of_document(body)}
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def open_sealed(folder: Path) -> tuple[Mapping[str, Any], frozenset[str], str]:
+    """Verify a sealed folder.
+
+    Returns:
+        What the manifest says of the model, the names of the files it hashes, and its own hash.
+
+    Raises:
+        ModelError: If a file is missing or was changed, or the manifest is damaged.
+    """
+    try:
+        with (folder / MANIFEST).open("rb") as stream:
+            document = json.loads(stream.read(_LARGEST_MANIFEST))
+        body = {key: document[key] for key in ("format", "model", "files")}
+        stated, hashes = document["sha256"], dict(body["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"{folder.name} is no bundle",
+            got=f"{type(error).__name__} in {MANIFEST}",
+            cure="give a folder that fracturax wrote",
+        ) from error
+    if body["format"] != FORMAT:
+        raise ModelError("the bundle has another format", got=str(body["format"]))
+    if sha256_of_document(body) != stated:
+        raise ModelError("the manifest of the bundle was changed", got="another hash")
+    for name, expected in hashes.items():
+        _verify(folder, name, expected)
+    return body["model"], frozenset(hashes), stated
+
+
+def _verify(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if Path(name).name != name or path.is_symlink() or not path.is_file():
+        raise ModelError("a file of the bundle is missing", got=repr(name), cure="copy it again")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ModelError("a file of the bundle is too large", got=repr(name))
+    if sha256_of_file(path) != expected:
+        raise ModelError(
+            "a file of the bundle was changed or cut off",
+            got=f"another hash of {name!r}",
+            cure="get the bundle again from where it was published",
+        )

@@ -1,0 +1,160 @@
+"""The loop that every training shares: seeded epochs, curves, checkpoints, on Lightning."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from fracturax.training.checkpoint import Checkpoints, read_checkpoint
+from fracturax.training.recipe import Precision
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training leaves: the network that is kept, and its loss epoch by epoch."""
+
+    network: nn.Module
+    curves: list[dict[str, float]]
+
+    def after(self, earlier: Trained) -> Trained:
+        """Return this training with the curves of the stage before it in front."""
+        return Trained(self.network, [*earlier.curves, *self.curves])
+
+
+class TrainingModule(pl.LightningModule):
+    """A network, the one that is kept of it, and its curves; a subclass says loss and optimizer.
+
+    Args:
+        network: What is trained.
+        seed: Seed of what the layers draw.
+    """
+
+    def __init__(self, network: nn.Module, *, seed: int) -> None:
+        super().__init__()
+        self.network, self.seed = network, seed
+        self.kept = copy.deepcopy(network).requires_grad_(False)
+        self.curves: list[dict[str, float]] = []
+        self.steps_done = 0
+        self.resumed_at = 0
+        self._sums: dict[str, float] = {}
+        self._steps = 0
+        self._inner: list[float] = []
+
+    def terms(self, network: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Return the terms of the loss of a batch by name; their sum is minimized."""
+        raise NotImplementedError
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that the inner loss is of."""
+        return self.kept
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what the layers draw, so that a run that goes on draws what it would have drawn."""
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.seed, len(self.curves)]).generate_state(1)[0])
+        )
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        """Return the loss of a batch."""
+        terms = self.terms(self.network, batch)
+        loss = torch.stack(list(terms.values())).sum()
+        for name, term in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
+        self._steps += 1
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Count the step."""
+        self.steps_done += 1
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        """Add up the judged network's loss on the inner part."""
+        terms = self.terms(self.judged, batch)
+        self._inner.append(float(torch.stack(list(terms.values())).sum()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Tell the loss on the inner part."""
+        if self._inner and not self.trainer.sanity_checking:
+            self.log("inner_loss", float(np.mean(self._inner)), prog_bar=True, logger=False)
+
+    def close_epoch(self) -> None:
+        """Close the epoch's row of the curves; there may be no inner part, there is a row."""
+        steps = max(1, self._steps)
+        row = {f"train_{name}": total / steps for name, total in self._sums.items()}
+        if self._inner:
+            row["inner_loss"] = float(np.mean(self._inner))
+        self.curves.append(row)
+        self._sums, self._steps, self._inner = {}, 0, []
+
+
+def run_training(
+    module: TrainingModule,
+    loaders: Callable[[int], tuple[DataLoader[Any], DataLoader[Any]]],
+    *,
+    folder: Path,
+    stage: str,
+    epochs: int,
+    precision: Precision,
+    patience: int = 0,
+    max_steps: int | None = None,
+    show_progress: bool = True,
+) -> Trained:
+    """Train a module; a run that was stopped goes on from its last epoch.
+
+    Args:
+        module: What to train, fresh.
+        loaders: Gives the batches to train on and those of the inner part, from an epoch on;
+            asked only where something is left to train.
+        folder: Where checkpoints lie; a finished run is not repeated.
+        stage: Hash of all that decides the training.
+        epochs: At most.
+        precision: Lightning's word for it.
+        patience: Epochs without a better inner loss before the training stops; 0 never stops it.
+        max_steps: Stop after so many steps.
+        show_progress: Whether to draw a progress bar on standard error.
+
+    Returns:
+        The network that is kept, in evaluation mode, and the curves.
+
+    Raises:
+        ConfigError: If the folder holds the run of another recipe.
+    """
+    resumed = read_checkpoint(folder, module, stage)
+    if resumed.is_finished:
+        return Trained(module.kept.eval(), module.curves)
+    batches, watched = loaders(resumed.epochs)
+    checkpoints = Checkpoints(folder, stage, resumed=resumed, patience=patience)
+    callbacks: list[pl.Callback] = [checkpoints]
+    if show_progress:
+        # Standard output belongs to the one JSON document of --json.
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        precision=precision,
+        max_epochs=epochs - resumed.epochs,
+        max_steps=max_steps or -1,
+        callbacks=callbacks,
+        gradient_clip_val=5.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=show_progress,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, batches, watched)
+    checkpoints.finish(module)
+    return Trained(module.kept.eval(), module.curves)

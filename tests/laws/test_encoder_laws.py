@@ -1,0 +1,40 @@
+"""What every encoder of a U-Net obeys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fracturax.models.catalog import ENCODERS
+from fracturax.models.unet import UNet
+
+every = pytest.mark.parametrize("name", list(ENCODERS))
+
+
+@every
+def test_it_is_built_answers_any_size_and_comes_back_from_a_file(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = UNet(name).eval()
+    assert sum(one.numel() for one in network.parameters()) == ENCODERS[name].parameters
+    images = torch.rand(2, 1, 65, 70)
+    with torch.inference_mode():
+        answer = network(images).mask
+        alone = torch.cat([network(image[None]).mask for image in images])
+    assert answer.shape == (2, 65, 70)
+    assert torch.allclose(answer, alone, atol=1e-4)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    again = UNet(name).eval()
+    again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    with torch.inference_mode():
+        assert torch.equal(again(images).mask, answer)
+
+
+@every
+def test_it_names_who_described_it_and_under_which_licence(name: str) -> None:
+    entry = ENCODERS[name]
+    assert "20" in entry.paper
+    assert entry.licence
+    assert entry.parameters / 1e6 == pytest.approx(entry.paper_parameters, rel=0.3)
