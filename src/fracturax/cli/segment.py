@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,12 @@ def segment(
     method: Annotated[
         str, typer.Option("--method", help="Threshold of films: otsu, multi_otsu or k_means.")
     ] = "multi_otsu",
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Bundle of a segmenter, for films; else none.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find bones without a trained model: mask, outlines, area in mm² or volume in mm³, quality.
+    """Find bones: mask, outlines, area in mm² or volume in mm³; without a trained model a quality.
 
     Masks of films are PNG, labels of a CT NIfTI. Where spacing is unknown, sizes are in pixels.
     """
@@ -34,11 +38,17 @@ def segment(
         raise ConfigError(
             "no such method", got=repr(method), cure=f"give one of {', '.join(_METHODS)}"
         )
+    from fracturax.pipelines import segment as run
     from fracturax.pipelines.read import find_all
-    from fracturax.pipelines.segment import segment_to_folder
 
+    if model is None:
+        find = partial(run.segment, method=method)  # type: ignore[arg-type]
+    else:
+        from fracturax.models.segmenter import load_segmenter
+
+        find = partial(run.segment_by, load_segmenter(model))
     studies = find_all([path])
-    made = segment_to_folder(studies, out=out, method=method)  # type: ignore[arg-type]
+    made = run.segment_to_folder(studies, out=out, find=find)
     done = list(show_progress(made, "segmenting", total=len(studies)))
     if as_json:
         print_json(
@@ -68,4 +78,4 @@ def _said(facts: dict[str, object]) -> str:
     else:
         count = facts.get("area_px", facts.get("volume_voxels"))
         size = f"{count:,} pixels (spacing unknown)"
-    return f"{size}, quality {facts['quality']:.2f}"
+    return size if facts["quality"] is None else f"{size}, quality {facts['quality']:.2f}"

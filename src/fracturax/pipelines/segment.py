@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from PIL import Image as PillowImage
 
 from fracturax.core.errors import FracturaXError, ImageError
 from fracturax.core.image import Image, Radiograph, Volume
+from fracturax.core.prediction import ModelIdentity
 from fracturax.core.provenance import software_version
 from fracturax.imaging import StudyFiles
+from fracturax.models.segmenter import Segmenter
 from fracturax.pipelines.preprocess import free_stem, write_labels
 from fracturax.pipelines.register import make_folder
 from fracturax.reporting.film import display_pixels
@@ -37,17 +39,19 @@ class Segmentation:
     Args:
         labels: 0 outside; on a film 1 is bone, in a CT every bone has a number of its own; shape
             of the image.
-        quality: 0 to 1, a score of plausibility, not a probability.
+        quality: 0 to 1, a score of plausibility, not a probability; None where a model found it.
         method: How it was found.
         reason: Why it is not usable; empty where it is.
         remark: What a user should know; else empty.
+        model: Which model found it; None for what is untrained.
     """
 
     labels: Labels
-    quality: float
+    quality: float | None
     method: str
     reason: str = ""
     remark: str = ""
+    model: ModelIdentity | None = None
 
     @property
     def is_usable(self) -> bool:
@@ -101,6 +105,31 @@ def segment(image: Image, *, method: Method = "multi_otsu") -> Segmentation:
     return Segmentation(mask.mask.astype(np.uint16), mask.quality, method, mask.reason)
 
 
+def segment_by(segmenter: Segmenter, image: Image) -> Segmentation:
+    """Mark bone in a film by a trained model.
+
+    Args:
+        segmenter: The model, as `load_segmenter` gives it.
+        image: A film.
+
+    Raises:
+        ImageError: If it is no film, or a step of the model's plan does not take it.
+    """
+    if not isinstance(image, Radiograph):
+        raise ImageError(
+            "the model segments films", got="a volume", cure="leave --model out for a CT"
+        )
+    mask = segmenter.segment(image)
+    structures = ", ".join(segmenter.manifest.structures)
+    return Segmentation(
+        mask.astype(np.uint16),
+        None,
+        f"trained model: {structures}",
+        reason="" if mask.any() else f"the model found nothing of {structures}",
+        model=segmenter.identity,
+    )
+
+
 def size_of(labels: npt.NDArray[np.integer | np.bool_], image: Image) -> dict[str, Any]:
     """Return how large the labelled part of an image is, in pixels and, if known, millimetres.
 
@@ -140,7 +169,7 @@ def size_of(labels: npt.NDArray[np.integer | np.bool_], image: Image) -> dict[st
 
 
 def segment_to_folder(
-    studies: Sequence[StudyFiles], *, out: Path, method: Method = "multi_otsu"
+    studies: Sequence[StudyFiles], *, out: Path, find: Callable[[Image], Segmentation] = segment
 ) -> Iterator[Segmented]:
     """Segment the images of studies, one after the other, and write what comes of them.
 
@@ -151,7 +180,7 @@ def segment_to_folder(
     Args:
         studies: What to segment.
         out: Folder to write into; made if it is not there.
-        method: Of films; see `segment`.
+        find: Finds the bones of one image: `segment`, or `segment_by` with a model.
 
     Returns:
         One entry an image, and one for each file that could not be read.
@@ -166,7 +195,7 @@ def segment_to_folder(
         for image in study.images:
             stem = out / free_stem(image.name, taken)
             try:
-                found = segment(image, method=method)
+                found = find(image)
             except FracturaXError as error:
                 yield Segmented(image.name, (), {}, str(error))
                 continue
@@ -185,6 +214,7 @@ def _write(image: Image, found: Segmentation, stem: Path) -> Segmented:
         "software": f"fracturax {software_version()}",
         "is_synthetic": image.acquisition.is_phantom,
         "method": found.method,
+        "model": None if found.model is None else asdict(found.model),
         "quality": found.quality,
         "is_usable": found.is_usable,
         "reason": found.reason or None,
@@ -229,7 +259,8 @@ def _picture(image: Image, found: Segmentation, facts: dict[str, Any]) -> bytes:
             ("bone", outlined(shown, found.labels)),
         ]
         size = _said(facts["area_mm2"], facts["area_px"], "square mm", "pixels")
-    remark = f"quality {found.quality:.2f}, {size}"
+    quality = "" if found.quality is None else f"quality {found.quality:.2f}, "
+    remark = f"{quality}{size}"
     synthetic = "SYNTHETIC, no patient: " if image.acquisition.is_phantom else ""
     return side_by_side(
         pictures,
