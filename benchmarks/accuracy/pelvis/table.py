@@ -57,6 +57,7 @@ class Budget:
 BUDGETS = {
     "small": Budget(side=96, epochs=5, learning_rate=1e-3),
     "larger": Budget(side=128, epochs=24, learning_rate=1e-3),
+    "full_size": Budget(side=224, epochs=24, learning_rate=1e-3),
 }
 
 
@@ -80,7 +81,8 @@ def main() -> None:
             write_row(recipe, options.budget, films, options.runs / f"{recipe.name}")
     rows = [json.loads(path.read_text()) for path in sorted(options.runs.glob("*/row.json"))]
     order = list(ENCODERS)
-    rows.sort(key=lambda row: (row["budget"]["name"] != "small", order.index(row["encoder"])))
+    sizes = list(BUDGETS)
+    rows.sort(key=lambda row: (sizes.index(row["budget"]["name"]), order.index(row["encoder"])))
     speed_path = options.runs / "speed.json"
     speed = json.loads(speed_path.read_text()) if speed_path.is_file() else {}
     document = {"films": facts_of(films), "rows": rows, "ms_an_image": speed}
