@@ -233,6 +233,12 @@ def load_bundle(source: str | Path) -> Bundle:
     """
     folder = find_bundle(source)
     model, hashes, stated = open_sealed(folder)
+    if "encoder" in model:
+        raise ModelError(
+            f"{folder.name} is a segmenter, no reader",
+            got=str(model.get("name")),
+            cure="use it with fracturax segment --model",
+        )
     try:
         manifest = build(Manifest, model, where=MANIFEST)
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None

@@ -14,6 +14,7 @@ from fracturax.core.errors import ImageError, ModelError
 from fracturax.core.image import Radiograph, Volume
 from fracturax.example import example_study_folder
 from fracturax.imaging import find_studies
+from fracturax.models.bundle import load_bundle
 from fracturax.models.segmenter import (
     OUTPUTS,
     MaskCleaning,
@@ -127,6 +128,11 @@ def test_the_bundle_of_a_reader_is_no_segmenter() -> None:
 
     with pytest.raises(ModelError, match="no bundle of a segmenter"):
         load_segmenter(packaged_bundles()["xray"])
+
+
+def test_a_segmenter_is_no_reader(exported: tuple[UNet, Path]) -> None:
+    with pytest.raises(ModelError, match="is a segmenter, no reader"):
+        load_bundle(exported[1])
 
 
 def test_a_threshold_is_a_probability() -> None:
