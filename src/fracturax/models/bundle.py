@@ -233,7 +233,7 @@ def load_bundle(source: str | Path) -> Bundle:
     """
     folder = find_bundle(source)
     model, hashes, stated = open_sealed(folder)
-    if "encoder" in model:
+    if isinstance(model, Mapping) and "encoder" in model:
         raise ModelError(
             f"{folder.name} is a segmenter, no reader",
             got=str(model.get("name")),
