@@ -24,7 +24,8 @@ def test_it_is_built_answers_any_size_and_comes_back_from_a_file(name: str, tmp_
         answer = network(images).mask
         alone = torch.cat([network(image[None]).mask for image in images])
     assert answer.shape == (2, 65, 70)
-    assert torch.allclose(answer, alone, atol=1e-4)
+    # Untrained, the logits of a deep encoder can be of any size.
+    assert (answer - alone).abs().max() <= 1e-4 * answer.abs().max().clamp(min=1)
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     again = UNet(name).eval()
     again.load_state_dict(load_file(tmp_path / "weights.safetensors"))

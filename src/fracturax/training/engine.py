@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from fracturax.training.batches import (
     finest_stride,
 )
 from fracturax.training.checkpoint import stage_sha256
-from fracturax.training.loop import Trained, TrainingModule, run_training
+from fracturax.training.loop import Trained, TrainingModule, one_cycle, run_training
 from fracturax.training.losses import loss_terms
 from fracturax.training.recipe import Recipe
 from fracturax.training.windows import AugmentedWindows
@@ -69,14 +68,8 @@ class FilmModule(TrainingModule):
         }
 
     def _pace(self, step: int) -> float:
-        """Return the share of the peak learning rate: linear warm-up, cosine decay."""
-        step += self.resumed_at
-        warmup = max(1, self.total_steps // 20)
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = min(1.0, (step - warmup) / max(1, self.total_steps - warmup))
         floor = self.recipe.optimizer.final_share
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+        return one_cycle(step + self.resumed_at, self.total_steps, final_share=floor)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the average of the weights towards the present ones."""

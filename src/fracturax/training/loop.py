@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,28 @@ class TrainingModule(pl.LightningModule):
             row["inner_loss"] = float(np.mean(self._inner))
         self.curves.append(row)
         self._sums, self._steps, self._inner = {}, 0, []
+
+
+def one_cycle(step: int, total_steps: int, *, final_share: float) -> float:
+    """Return the share of the peak learning rate: linear warm-up, cosine decay.
+
+    Args:
+        step: Steps done.
+        total_steps: Steps of the whole training; a twentieth of them warms up.
+        final_share: Share of the peak that is left at the end.
+
+    References:
+        Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Example:
+        >>> [round(one_cycle(step, 100, final_share=0.1), 2) for step in (0, 5, 100)]
+        [0.2, 1.0, 0.1]
+    """
+    warmup = max(1, total_steps // 20)
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def run_training(

@@ -20,7 +20,7 @@ from fracturax.core.image import Radiograph
 from fracturax.models.unet import UNet
 from fracturax.training.batches import RESERVE
 from fracturax.training.checkpoint import stage_sha256
-from fracturax.training.loop import Trained, TrainingModule, run_training
+from fracturax.training.loop import Trained, TrainingModule, one_cycle, run_training
 from fracturax.training.segment_recipe import MaskLoss, SegmenterRecipe
 from fracturax.transforms.plan import PreprocessingPlan
 
@@ -169,9 +169,9 @@ def mask_loss(logits: Tensor, masks: Tensor, weights: MaskLoss) -> dict[str, Ten
 class MaskModule(TrainingModule):
     """A segmenter under Adam; the weights with the least inner loss are kept."""
 
-    def __init__(self, network: nn.Module, recipe: SegmenterRecipe) -> None:
+    def __init__(self, network: nn.Module, recipe: SegmenterRecipe, total_steps: int) -> None:
         super().__init__(network, seed=recipe.seed)
-        self.recipe = recipe
+        self.recipe, self.total_steps = recipe, total_steps
 
     def terms(self, network: nn.Module, batch: MaskBatch) -> dict[str, Tensor]:
         """Return the terms of the loss of a batch."""
@@ -183,8 +183,20 @@ class MaskModule(TrainingModule):
         return self.network
 
     def configure_optimizers(self) -> Any:
-        """Adam at one learning rate."""
-        return torch.optim.Adam(self.network.parameters(), lr=self.recipe.optimizer.learning_rate)
+        """Adam, its learning rate constant or in one cycle."""
+        pace = self.recipe.optimizer
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=pace.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _pace(self, step: int) -> float:
+        floor = self.recipe.optimizer.final_share
+        if floor == 1:
+            return 1.0
+        return one_cycle(step + self.resumed_at, self.total_steps, final_share=floor)
 
     def close_epoch(self) -> None:
         """Close the epoch's row, and keep its weights if no earlier ones were better."""
@@ -218,8 +230,11 @@ def train_segmenter_network(
     """
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     network = UNet(recipe.network.encoder, recipe.network.weights)
-    module = MaskModule(network.to(memory_format=torch.channels_last), recipe)
     options = recipe.optimizer
+    steps = options.epochs * max(1, len(films) // options.batch_size)
+    module = MaskModule(
+        network.to(memory_format=torch.channels_last), recipe, min(steps, max_steps or steps)
+    )
 
     def loaders(first_epoch: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
         batches = DataLoader(

@@ -57,10 +57,11 @@ class UNetRecipe:
 
 @dataclass(frozen=True)
 class SegmenterPace:
-    """How the weights move: Adam at one learning rate.
+    """How the weights move: Adam, as in the PBRS paper at one learning rate.
 
     Args:
-        learning_rate: Adam's.
+        learning_rate: Adam's; the peak of a cycle where `final_share` is below 1.
+        final_share: Share of it that a cosine decays to after a short warm-up; 1 keeps it as it is.
         batch_size: Films a step.
         epochs: At most; an epoch shows each film once.
         patience: Epochs without a better inner loss before the training stops; 0 never stops it.
@@ -69,6 +70,7 @@ class SegmenterPace:
     """
 
     learning_rate: float = 1e-4
+    final_share: float = 1.0
     batch_size: int = 10
     epochs: int = 100
     patience: int = 0

@@ -100,7 +100,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
 
 
 def test_the_weights_with_the_least_inner_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = MaskModule(nn.Linear(1, 1), RECIPE)
+    module = MaskModule(nn.Linear(1, 1), RECIPE, 4)
     for value, loss in ((1.0, 0.5), (2.0, 0.3), (3.0, 0.4)):
         nn.init.constant_(module.network.weight, value)
         module._inner = [loss]
@@ -109,11 +109,22 @@ def test_the_weights_with_the_least_inner_loss_are_kept(monkeypatch: pytest.Monk
 
 
 def test_without_an_inner_part_the_last_weights_are_kept() -> None:
-    module = MaskModule(nn.Linear(1, 1), RECIPE)
+    module = MaskModule(nn.Linear(1, 1), RECIPE, 4)
     for value in (1.0, 2.0):
         nn.init.constant_(module.network.weight, value)
         module.close_epoch()
     assert float(module.kept.weight) == 2.0
+
+
+def test_the_learning_rate_stays_or_falls_in_one_cycle() -> None:
+    falling = replace(RECIPE, optimizer=replace(RECIPE.optimizer, final_share=0.1))
+    for recipe, last in ((RECIPE, 2e-3), (falling, 2e-4)):
+        module = MaskModule(nn.Linear(1, 1), recipe, 10)
+        made = module.configure_optimizers()
+        for _ in range(10):
+            made["optimizer"].step()
+            made["lr_scheduler"]["scheduler"].step()
+        assert made["optimizer"].param_groups[0]["lr"] == pytest.approx(last)
 
 
 def test_a_mask_follows_its_film(films: list[StoredMask]) -> None:
