@@ -1,6 +1,7 @@
 """What a shell sees: one sentence, one exit code, one JSON document, never a traceback."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from fracturax.example import example_study_folder
-from fracturax.models.bundle import packaged_bundles
+from fracturax.models.store import packaged_bundles
 
 Command = Callable[..., Any]
 FILM = example_study_folder() / "leg" / "leg_ap.dcm"
@@ -180,3 +181,32 @@ def test_a_source_of_another_study_is_refused(command: Command, tmp_path: Path) 
 def test_nothing_to_show(command: Command, tmp_path: Path, text_file: Path) -> None:
     _refused(command("show", tmp_path / "nothing", "--json"), 3, "no such file or folder")
     _refused(command("show", text_file, "--json"), 4, "there is no written result")
+
+
+def test_models_are_listed_and_a_tampered_one_ends_in_an_error(
+    command: Command, tmp_path: Path
+) -> None:
+    listed = json.loads(command("models", "list", "--json").out)["models"]
+    assert {name: one["state"] for name, one in listed.items() if one["is_packaged"]} == (
+        dict.fromkeys(packaged_bundles(), "verified")
+    )
+    copy = tmp_path / "copy"
+    shutil.copytree(packaged_bundles()["xray"], copy)
+    assert command("models", "verify", copy).code == 0
+    with (copy / "closer.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    answer = command("models", "verify", copy, "--json")
+    assert answer.code == 1
+    assert "changed or cut off" in json.loads(answer.out)["models"][str(copy)]["state"]
+    _refused(command("models", "import", copy), 6, "changed or cut off")
+
+
+def test_what_cannot_be_spoiled_or_calibrated_is_refused(command: Command, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("case\n")
+    _refused(command("evaluate", table, "--corrupt"), 8, "films are spoiled for a model to read")
+    _refused(command("evaluate", "xray", "--sample", "20"), 8, "add --corrupt")
+    new = ("--out", tmp_path / "new", "--version-name", "2")
+    missing = tmp_path / "none.csv"
+    _refused(command("calibrate", "xray", "--cases", missing, *new), 4, "cannot be read")
+    assert not (tmp_path / "new").exists()

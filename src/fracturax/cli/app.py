@@ -9,14 +9,18 @@ import typer
 
 from fracturax.cli import (
     audit,
+    calibrate,
     compare,
     doctor,
     evaluate,
     fetch,
     info,
+    models,
     preprocess,
     read,
     readers,
+    register,
+    segment,
     show,
     simulate,
     split,
@@ -34,8 +38,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _VERBS = (
-    *(read, show, info, doctor, fetch, audit, split, preprocess, simulate),
-    *(train, evaluate, compare, readers),
+    *(read, show, info, doctor, models, fetch, audit, split),
+    *(preprocess, register, segment, simulate),
+    *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
     module.add_to(app)

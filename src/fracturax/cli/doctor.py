@@ -81,7 +81,8 @@ def _missing(extra: str) -> list[str]:
 
 
 def _models() -> dict[str, str]:
-    from fracturax.models.bundle import load_bundle, packaged_bundles
+    from fracturax.models.bundle import load_bundle
+    from fracturax.models.store import packaged_bundles
 
     states = {}
     for name in packaged_bundles():

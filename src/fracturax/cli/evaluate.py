@@ -14,6 +14,7 @@ from fracturax.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from fracturax.evaluation import Evaluation
+    from fracturax.pipelines.corrupt import Robustness
     from fracturax.pipelines.table_report import TableReport
 
 
@@ -91,6 +92,12 @@ def evaluate(
     allow_training_films: Annotated[
         bool, typer.Option(help="Evaluate on films the model was trained on: measures memory.")
     ] = False,
+    corrupt: Annotated[
+        bool, typer.Option("--corrupt", help="Spoil the films in known ways, and compare.")
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", help="With --corrupt, read so many cases.", min=10)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print every number of a table of predictions, or of a model on a data set.
@@ -112,7 +119,17 @@ def evaluate(
         resamples=resamples,
         seed=seed,
     )
+    if sample is not None and not corrupt:
+        raise ConfigError(
+            "a sample is drawn for --corrupt only", got=f"--sample {sample}", cure="add --corrupt"
+        )
     if subject.endswith(".csv"):
+        if corrupt:
+            raise ConfigError(
+                "films are spoiled for a model to read",
+                got=f"the table {Path(subject).name}",
+                cure="give a model and --root",
+            )
         from fracturax.pipelines.table_evaluation import evaluate_predictions
 
         report = evaluate_predictions(Path(subject), options, boxes=boxes)
@@ -132,12 +149,30 @@ def evaluate(
         )
     from fracturax.api import load
     from fracturax.datasets import open_dataset
+
+    model, cases = load(subject, threads=1), open_dataset(dataset, root=root, split=split)
+    if corrupt:
+        from fracturax.pipelines.corrupt import measure_robustness
+
+        robustness = measure_robustness(
+            model,
+            cases,
+            most=sample,
+            seed=seed,
+            resamples=resamples,
+            allow_training_films=allow_training_films,
+            progress=progress,
+        )
+        if out is not None:
+            robustness.write(out)
+        _print(robustness, as_json=as_json)
+        return
     from fracturax.pipelines.evaluate import MEMORY_NOTE
     from fracturax.pipelines.evaluate import evaluate as judge
 
     judgement = judge(
-        load(subject, threads=1),
-        open_dataset(dataset, root=root, split=split),
+        model,
+        cases,
         resamples=resamples,
         allow_training_films=allow_training_films,
         progress=progress,
@@ -163,7 +198,7 @@ def evaluate(
     _print(judgement.evaluation, as_json=as_json)
 
 
-def _print(result: Evaluation | TableReport, *, as_json: bool) -> None:
+def _print(result: Evaluation | TableReport | Robustness, *, as_json: bool) -> None:
     if as_json:
         print_json(result.as_document())
     else:

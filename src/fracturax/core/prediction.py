@@ -63,6 +63,68 @@ class OperatingPoints:
         return "doubt" if probability >= self.high_sensitivity else "no_fracture"
 
 
+@dataclass(frozen=True)
+class Guarantee:
+    """What answers by two thresholds are worth at least, on films like those of a sample.
+
+    Args:
+        points: The thresholds it is about: *no_fracture* below the one, *fracture* from the other
+            on, *doubt* between them.
+        ppv: Share of *fracture* answers that are right, at least; None where no threshold could be
+            proven, and nothing is called fractured.
+        npv: The same of *no_fracture* answers.
+        confidence: Of both together, over the draw of the sample.
+        cases: Size of the sample.
+        source: Where the sample comes from, in words.
+        region: The region it is for; None where it holds over all regions together.
+
+    Raises:
+        ModelError: If a share is not between 0 and 1.
+
+    Example:
+        >>> Guarantee(OperatingPoints(0.1, 0.5), 0.75, 0.96, 0.9, 3491, "our site").as_words()
+        'Of films like the 3491 of our site, at least 75 % of "fracture" and 96 % of "no fracture" \
+answers are right, with 90 % confidence.'
+    """
+
+    points: OperatingPoints
+    ppv: float | None
+    npv: float | None
+    confidence: float
+    cases: int
+    source: str
+    region: Region | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ppv", "npv", "confidence"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ModelError(
+                    "what a guarantee promises lies between 0 and 1", got=f"{name} {value}"
+                )
+
+    def status(self, probability: float) -> Status:
+        """Return the answer that a probability stands for; none that is not promised."""
+        status = self.points.status(probability)
+        return "doubt" if status == "fracture" and self.ppv is None else status
+
+    def as_words(self) -> str:
+        """Return it as a sentence."""
+        shown = f"{self.region} films" if self.region else "films"
+        promised = [
+            f'{100 * share:g} % of "{answer}"'
+            for share, answer in ((self.ppv, "fracture"), (self.npv, "no fracture"))
+            if share is not None
+        ]
+        sample = f"{shown} like the {self.cases} of {self.source}"
+        if not promised:
+            return f"Of {sample}, nothing could be proven: every one is in doubt."
+        return (
+            f"Of {sample}, at least {' and '.join(promised)} answers are right, with "
+            f"{100 * self.confidence:g} % confidence."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class ActivationMap:
     """Where the model saw evidence: values in [0, 1], shape `(rows, columns)`.
@@ -88,6 +150,7 @@ class ImagePrediction:
     region_probability: float | None = None
     hardware_probability: float | None = None
     activation: ActivationMap | None = None
+    guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
         _check_answer(self.status, self.probability, self.reason)
@@ -124,6 +187,13 @@ class Prediction:
 
     def __post_init__(self) -> None:
         _check_answer(self.status, self.probability, self.reason)
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """What the answer is worth at least: that of the decisive image, film by film."""
+        return next(
+            (one.guarantee for one in self.images if one.image == self.decisive_image), None
+        )
 
     @property
     def findings(self) -> tuple[Finding, ...]:

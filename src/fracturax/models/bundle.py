@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from fracturax.core.anatomy import Region
 from fracturax.core.config import build
 from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
-from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.core.prediction import Guarantee, ModelIdentity, OperatingPoints
 from fracturax.datasets.register import FilmRegister
 from fracturax.models.scope import ScopeModel
 from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.models.store import find_bundle
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
 
@@ -95,6 +96,7 @@ class Manifest:
         graphs: File of each precision.
         training: Facts of the training: recipe, split and data hashes.
         closer: The closer look, if there is one.
+        guarantees: What answers are worth at least: at most one a region, and one over all.
     """
 
     name: str
@@ -111,6 +113,12 @@ class Manifest:
     graphs: tuple[tuple[str, str], ...]
     training: tuple[tuple[str, str], ...] = field(default=())
     closer: CloserLook | None = None
+    guarantees: tuple[Guarantee, ...] = ()
+
+    def guarantee_of(self, region: Region) -> Guarantee | None:
+        """Return the guarantee of a region; where it has none of its own, the one over all."""
+        by_region = {one.region: one for one in self.guarantees}
+        return by_region.get(region, by_region.get(None))
 
     @property
     def image_values(self) -> tuple[str, ...]:
@@ -125,6 +133,8 @@ class Manifest:
         return ("box",) + (("closer",) if self.closer else ())
 
     def __post_init__(self) -> None:
+        if len({one.region for one in self.guarantees}) < len(self.guarantees):
+            raise ModelError("the bundle holds two guarantees of one region")
         for calibration, known in (
             (self.calibration, self.image_values),
             (self.box_calibration, self.box_values),
@@ -140,12 +150,21 @@ class Manifest:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A verified bundle, ready for a runtime; without a scope it takes every film."""
+    """A verified bundle, ready for a runtime; without a scope it takes every film.
+
+    Args:
+        folder: Where it lies.
+        manifest: What it is.
+        scope: What it takes.
+        sha256: Hash of all of it.
+        files: Names of its files, without the manifest.
+    """
 
     folder: Path
     manifest: Manifest
     scope: ScopeModel | None
     sha256: str
+    files: tuple[str, ...] = ()
 
     def graph(self, precision: str | None = None) -> Path:
         """Return the ONNX file of a precision (the default one if None).
@@ -206,14 +225,20 @@ def write_bundle(
 
 
 def load_bundle(source: str | Path) -> Bundle:
-    """Load and verify a bundle, by the name of one that comes with the package or by its folder.
+    """Load and verify a bundle, by a name as `find_bundle` takes it or by its folder.
 
     Raises:
         UnknownNameError: If it is neither a known name nor a folder.
         ModelError: If a file is missing, was changed, or the manifest is damaged.
     """
-    folder = _find(source)
+    folder = find_bundle(source)
     model, hashes, stated = open_sealed(folder)
+    if isinstance(model, Mapping) and "encoder" in model:
+        raise ModelError(
+            f"{folder.name} is a segmenter, no reader",
+            got=str(model.get("name")),
+            cure="use it with fracturax segment --model",
+        )
     try:
         manifest = build(Manifest, model, where=MANIFEST)
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None
@@ -224,23 +249,7 @@ def load_bundle(source: str | Path) -> Bundle:
     unlisted = run - hashes
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))
-    return Bundle(folder, manifest, scope, stated)
-
-
-def packaged_bundles() -> dict[str, Path]:
-    """Return the bundles that come with the package, by name."""
-    root = Path(str(files("fracturax"))) / "bundles"
-    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST}"))}
-
-
-def _find(source: str | Path) -> Path:
-    packaged = packaged_bundles()
-    if isinstance(source, str) and source in packaged:
-        return packaged[source]
-    folder = Path(source)
-    if folder.is_dir():
-        return folder
-    raise UnknownNameError("model", str(source), packaged)
+    return Bundle(folder, manifest, scope, stated, tuple(sorted(hashes)))
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:
@@ -248,5 +257,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
 
     # The plan says itself what it leaves out, so that a bundle without steps keeps its hash.
     document = asdict(manifest) | {"plan": manifest.plan.as_document()}
+    if not manifest.guarantees:
+        del document["guarantees"]
     plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain

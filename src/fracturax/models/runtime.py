@@ -113,7 +113,7 @@ class XrayPredictor:
 
     @property
     def operating_points(self) -> OperatingPoints:
-        """Thresholds on the probability of an image."""
+        """Thresholds on the probability of an image, where no guarantee has its own."""
         return self.bundle.manifest.operating_points
 
     def predict(self, study: Study) -> Prediction:
@@ -128,7 +128,6 @@ class XrayPredictor:
         shared: dict[str, Any] = {
             "study_key": study.key,
             "model": self.identity,
-            "operating_points": self.operating_points,
             "images": answers,
         }
         if not assessed:
@@ -137,6 +136,7 @@ class XrayPredictor:
             ]
             return Prediction(
                 status="not_assessed",
+                operating_points=self.operating_points,
                 reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
                 duration_s=time.perf_counter() - start,
                 **shared,
@@ -144,8 +144,10 @@ class XrayPredictor:
         decisive = max(
             assessed, key=lambda answer: (_SEVERITY[answer.status], answer.probability or 0.0)
         )
+        kept = decisive.guarantee
         return Prediction(
             status=decisive.status,
+            operating_points=self.operating_points if kept is None else kept.points,
             probability=decisive.probability,
             decisive_image=decisive.image,
             duration_s=time.perf_counter() - start,
@@ -175,8 +177,9 @@ class XrayPredictor:
             return ImagePrediction(image.name, "not_assessed", reason=reason)
         manifest = self.bundle.manifest
         probability = manifest.calibration.probability(raw.values)
-        status = manifest.operating_points.status(probability)
         best = int(raw.region_probabilities.argmax())
+        guarantee = manifest.guarantee_of(REGIONS[best])
+        status = (guarantee or manifest.operating_points).status(probability)
         return ImagePrediction(
             image=image.name,
             status=status,
@@ -186,6 +189,7 @@ class XrayPredictor:
             region_probability=float(raw.region_probabilities[best]),
             hardware_probability=raw.hardware_probability,
             activation=ActivationMap(raw.heat, raw.extent),
+            guarantee=guarantee,
         )
 
     def infer(self, film: Radiograph) -> RawAnswer:

@@ -13,7 +13,8 @@ from fracturax.core.provenance import sha256_of_document, sha256_of_file
 MANIFEST = "bundle.json"
 FORMAT = 1
 _LARGEST_MANIFEST = 4 << 20
-_LARGEST_FILE = 512 << 20
+LARGEST_FILE = 512 << 20
+"""Bytes of one file, at most."""
 
 
 def seal_folder(folder: Path, model: Mapping[str, Any]) -> None:
@@ -69,7 +70,7 @@ def _verify(folder: Path, name: str, expected: str) -> None:
     path = folder / name
     if Path(name).name != name or path.is_symlink() or not path.is_file():
         raise ModelError("a file of the bundle is missing", got=repr(name), cure="copy it again")
-    if path.stat().st_size > _LARGEST_FILE:
+    if path.stat().st_size > LARGEST_FILE:
         raise ModelError("a file of the bundle is too large", got=repr(name))
     if sha256_of_file(path) != expected:
         raise ModelError(

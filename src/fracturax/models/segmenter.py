@@ -133,7 +133,7 @@ class Segmenter:
         values, placement = plan.apply(turned)
         (logits,) = self._session.run(OUTPUTS, {"images": values[None, None]})
         wide = enlarge_logits(logits[0], placement, turned.shape)
-        probability = np.asarray(1 / (1 + np.exp(-np.clip(wide, -50, 50))), np.float32)
+        probability = (1 / (1 + np.exp(-np.clip(wide, -50, 50)))).astype(np.float32)
         mask = frame.turn_back(self.manifest.cleaning.apply(probability))
         return prepared.axis_map.mask_to_original(mask)
 

@@ -25,7 +25,7 @@ from fracturax.models.runtime import RawAnswer, XrayPredictor, box_probabilities
 from fracturax.pipelines.alike import kinds_alike
 from fracturax.pipelines.evaluate import CaseAnswer, Judgement, judge, map_films
 from fracturax.pipelines.prepare import only_film
-from fracturax.pipelines.way_up import lift_of_turned
+from fracturax.pipelines.way_up import even
 
 SENSITIVITY, SPECIFICITY = 0.90, 0.95
 """What the two operating points of an image are chosen for."""
@@ -108,10 +108,7 @@ def fit_answers(films: OutOfFold) -> Fitted:
     return Fitted(
         calibration=calibration,
         box_calibration=box_calibration,
-        operating_points=_points(
-            threshold_for_sensitivity(reference, probability, SENSITIVITY),
-            threshold_for_specificity(reference, probability, SPECIFICITY),
-        ),
+        operating_points=choose_points(reference, probability),
         box_operating_points=_points(float(dotted), float(solid)),
     )
 
@@ -146,20 +143,15 @@ def _fit_images(films: OutOfFold) -> Calibration:
     """Fit what a film's values say; then lift lying films, and fit how much all of that says."""
     names = tuple(name for name in films.answers[0].values if name != TURNED)
     values = np.array([[one.values[name] for name in names] for one in films.answers])
-    plain = fit_platt(values, films.reference)
-    is_turned = np.array([one.values.get(TURNED, 0.0) > 0 for one in films.answers])
-    log_odds = values @ np.array(plain.coefficients) + plain.intercept
+    fitted = fit_platt(values, films.reference)
     kinds = kinds_alike(films.cases)
-    # Networks of two folds differ in their level: films are compared within a fold.
-    lift = lift_of_turned(log_odds, is_turned, kinds + films.fold * (kinds.max() + 1))
-    if lift == 0:
-        return Calibration(names, plain.coefficients, plain.intercept)
-    lifted = fit_platt((log_odds + lift * is_turned)[:, None], films.reference)
-    (slope,) = lifted.coefficients
-    return Calibration(
-        (*names, TURNED),
-        (*(slope * one for one in plain.coefficients), slope * lift),
-        slope * plain.intercept + lifted.intercept,
+    return even(
+        Calibration(names, fitted.coefficients, fitted.intercept),
+        values @ np.array(fitted.coefficients) + fitted.intercept,
+        is_turned=np.array([one.values.get(TURNED, 0.0) > 0 for one in films.answers]),
+        # Networks of two folds differ in their level: films are compared within a fold.
+        kinds=kinds + films.fold * (kinds.max() + 1),
+        reference=films.reference,
     )
 
 
@@ -181,6 +173,16 @@ def _fit_boxes(films: OutOfFold) -> Calibration:
 def strongest_box(raw: RawAnswer, calibration: Calibration) -> float:
     """Return the probability of the strongest candidate box; 0 where there is none."""
     return float(box_probabilities(raw, calibration).max(initial=0.0))
+
+
+def choose_points(
+    reference: npt.NDArray[np.int64], probability: npt.NDArray[np.float64]
+) -> OperatingPoints:
+    """Return the thresholds at which an image's probability reaches what is asked for."""
+    return _points(
+        threshold_for_sensitivity(reference, probability, SENSITIVITY),
+        threshold_for_specificity(reference, probability, SPECIFICITY),
+    )
 
 
 def _points(sensitive: float, specific: float) -> OperatingPoints:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from fracturax.core.errors import ConfigError, FracturaXError
+from fracturax.core.geometry import Geometry
 from fracturax.core.image import Image, Volume
 from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.imaging import StudyFiles
@@ -113,14 +115,14 @@ def preprocess_to_folder(
     for files in studies:
         study = files.open()
         for image in study.images:
-            stem = _free_stem(image.name, taken)
+            stem = free_stem(image.name, taken)
             yield _write_one(image, plan, out / stem, with_sheet=with_sheet)
         for unreadable in study.unreadable:
             yield Preprocessed(unreadable.name, (), {}, unreadable.reason)
 
 
-def _free_stem(name: str, taken: set[str]) -> str:
-    """Return a file name for an image that no other of the run has."""
+def free_stem(name: str, taken: set[str]) -> str:
+    """Return a file name for an image that no other of the run has, and note it as taken."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
     for suffix in (".gz", ".nii", ".dcm", ".png", ".jpg", ".jpeg", ".tif", ".tiff"):
         plain = plain.removesuffix(suffix)
@@ -205,11 +207,19 @@ def write_nifti(volume: Volume, path: Path) -> None:
 
     A volume that does not say how it lies gets its spacing and no position.
     """
+    _save_nifti(volume.pixels.astype(np.float32), volume.geometry, path)
+
+
+def write_labels(labels: npt.NDArray[np.uint16], geometry: Geometry, path: Path) -> None:
+    """Write labels, shape `(slices, rows, columns)`, as NIfTI, uint16; see `write_nifti`."""
+    _save_nifti(labels, geometry, path)
+
+
+def _save_nifti(values: npt.NDArray[Any], geometry: Geometry, path: Path) -> None:
     import nibabel
 
     library: Any = nibabel
-    data = np.ascontiguousarray(volume.pixels.astype(np.float32).transpose(2, 1, 0))
-    geometry = volume.geometry
+    data = np.ascontiguousarray(values.transpose(2, 1, 0))
     affine = None
     if geometry.affine is not None:
         affine = _RAS @ np.asarray(geometry.affine)[:, [2, 1, 0, 3]]

@@ -44,8 +44,8 @@ from fracturax.pipelines.out_of_fold import (
 from fracturax.pipelines.prepare import only_film
 from fracturax.pipelines.statement import state
 from fracturax.pipelines.train import TrainingRun, train
-from fracturax.training.engine import Trained
 from fracturax.training.export import export_network, quantize_graph
+from fracturax.training.loop import Trained
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.axis_map import AxisMap

@@ -25,7 +25,8 @@ from fracturax.evaluation import PredictionTable
 from fracturax.pipelines.prepare import hashes_of, prepare
 from fracturax.training.batches import StoredFilm, store_film
 from fracturax.training.curves import draw_curves
-from fracturax.training.engine import Trained, find_candidates, predict_films, train_network
+from fracturax.training.engine import find_candidates, predict_films, train_network
+from fracturax.training.loop import Trained
 from fracturax.training.recipe import Recipe
 
 

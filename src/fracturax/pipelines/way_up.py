@@ -11,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fracturax.evaluation import fit_platt
+from fracturax.models.bundle import TURNED, Calibration
+
 FEWEST = 30
 """Films of either kind that an estimate needs."""
 
@@ -52,3 +55,32 @@ def lift_of_turned(
     if min(turned, others) < FEWEST:
         return 0.0
     return -float(np.median(np.concatenate(differences)))
+
+
+def even(
+    calibration: Calibration,
+    log_odds: npt.NDArray[np.float64],
+    *,
+    is_turned: npt.NDArray[np.bool_],
+    kinds: npt.NDArray[np.intp],
+    reference: npt.NDArray[np.int64],
+) -> Calibration:
+    """Return a calibration that lifts turned films, with its slope and level fitted again.
+
+    Args:
+        calibration: Fitted without knowing which films were turned.
+        log_odds: What it gives, out of fold, shape `(n,)`.
+        is_turned: Whether the film was turned, shape `(n,)`.
+        kinds: Films are compared within a kind, shape `(n,)`.
+        reference: 1 where the film shows a fracture, shape `(n,)`.
+    """
+    lift = lift_of_turned(log_odds, is_turned, kinds)
+    if lift == 0:
+        return calibration
+    lifted = fit_platt((log_odds + lift * is_turned)[:, None], reference)
+    (slope,) = lifted.coefficients
+    return Calibration(
+        (*calibration.inputs, TURNED),
+        (*(slope * one for one in calibration.coefficients), slope * lift),
+        slope * calibration.intercept + lifted.intercept,
+    )

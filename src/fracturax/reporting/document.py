@@ -8,11 +8,11 @@ from typing import Any, TypedDict
 
 from fracturax.core.errors import DataError
 from fracturax.core.image import Image
-from fracturax.core.prediction import ImagePrediction
+from fracturax.core.prediction import Guarantee, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 class FindingDocument(TypedDict):
@@ -73,6 +73,18 @@ class OperatingPointsDocument(TypedDict):
     high_specificity: float
 
 
+class GuaranteeDocument(TypedDict):
+    """What the answer is worth at least; keys as in prediction.schema.json."""
+
+    ppv: float | None
+    npv: float | None
+    confidence: float
+    cases: int
+    source: str
+    region: str | None
+    words: str
+
+
 class UnreadableDocument(TypedDict):
     """A file that was left out, and why."""
 
@@ -95,6 +107,7 @@ class ReportDocument(TypedDict):
     decisive_image: str | None
     model: ModelDocument
     operating_points: OperatingPointsDocument
+    guarantee: GuaranteeDocument | None
     images: list[ImageDocument]
     unreadable: list[UnreadableDocument]
     duration_s: float
@@ -147,6 +160,7 @@ def report_document(report: Report) -> ReportDocument:
             high_sensitivity=float(points.high_sensitivity),
             high_specificity=float(points.high_specificity),
         ),
+        guarantee=_guarantee_document(prediction.guarantee),
         images=[_image_document(image, answer) for image, answer in answered_images(report)],
         unreadable=[
             UnreadableDocument(name=file.name, reason=file.reason)
@@ -227,6 +241,20 @@ def _image_document(image: Image, answer: ImagePrediction) -> ImageDocument:
         history=[
             StepDocument(name=step.name, parameters=dict(step.parameters)) for step in image.history
         ],
+    )
+
+
+def _guarantee_document(guarantee: Guarantee | None) -> GuaranteeDocument | None:
+    if guarantee is None:
+        return None
+    return GuaranteeDocument(
+        ppv=guarantee.ppv,
+        npv=guarantee.npv,
+        confidence=guarantee.confidence,
+        cases=guarantee.cases,
+        source=guarantee.source,
+        region=guarantee.region,
+        words=guarantee.as_words(),
     )
 
 

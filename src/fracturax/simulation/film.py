@@ -147,8 +147,8 @@ def _spread(picture: Floats, sigma_mm: float, beam: ConeBeam) -> Floats:
         for size, pixel in zip(picture.shape, beam.pixel_mm, strict=True)
     )
     coarse_beam = beam.sized(rows, columns)
-    coarse = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
-    coarse = _blurred(coarse.reshape(rows, columns), sigma_mm, coarse_beam)
+    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    coarse = _blurred(np.asarray(small, np.float32).reshape(rows, columns), sigma_mm, coarse_beam)
     wide = cv2.resize(coarse, picture.shape[::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(wide, np.float32).reshape(picture.shape)
 

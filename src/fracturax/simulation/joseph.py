@@ -94,11 +94,11 @@ class _Grid(NamedTuple):
     labels: npt.NDArray[np.uint8]
     is_occupied: npt.NDArray[np.bool_]
     main: int
-    stride: int
-    stride_a: int
-    stride_b: int
-    top_a: float
-    top_b: float
+    stride: np.int32
+    stride_a: np.int32
+    stride_b: np.int32
+    top_a: np.float32
+    top_b: np.float32
 
 
 class _Rays(NamedTuple):
@@ -268,7 +268,7 @@ def _axes(way: Reals) -> tuple[int, int, int]:
 
 
 @numba.njit(inline="always")
-def _held(place: float, top: float) -> float:
+def _held(place: np.float32, top: np.float32) -> np.float32:
     """Return a place moved back onto the voxel centres: within half a voxel of the edge."""
     return min(max(place, np.float32(0)), top)
 

@@ -228,4 +228,4 @@ def _occupied_blocks(is_occupied: npt.NDArray[np.bool_], side: int) -> npt.NDArr
     for axis, places in enumerate(starts):
         blocks = np.logical_or.reduceat(blocks, places, axis=axis)
     # A ray is asked for at the middle of a block's planes; it may begin and end in the next one.
-    return np.ascontiguousarray(binary_dilation(blocks, np.ones((3, 3, 3))))
+    return np.ascontiguousarray(binary_dilation(blocks, np.ones((3, 3, 3), np.bool_)))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from fracturax.training.checkpoint import Checkpoints, read_checkpoint
+from fracturax.training.recipe import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ def run_training(
     folder: Path,
     stage: str,
     epochs: int,
-    precision: str,
+    precision: Precision,
     patience: int = 0,
     max_steps: int | None = None,
     show_progress: bool = True,

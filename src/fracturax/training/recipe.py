@@ -13,6 +13,9 @@ from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
 
+Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
+"""What a training computes in, in Lightning's words."""
+
 
 @dataclass(frozen=True)
 class DataRecipe:
@@ -82,7 +85,7 @@ class OptimizerRecipe:
     fractured_share: float = 0.4
     average_decay: float = 0.995
     patience: int = 4
-    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fracturax.core.config import load_toml, read_toml
 from fracturax.core.errors import ConfigError
 from fracturax.models.catalog import ENCODERS
+from fracturax.training.recipe import Precision
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.plan import PreprocessingPlan
 
@@ -73,7 +74,7 @@ class SegmenterPace:
     batch_size: int = 10
     epochs: int = 100
     patience: int = 0
-    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "32-true"
+    precision: Precision = "32-true"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _DARK = 0.05
 _WHITE, _EVEN = 0.85, 0.006
 _FRAME = 0.012
 _CRISP = 0.05
+_ALONG, _STRIP = 0.5, 0.08
 _WIDEST = 0.2
 _LEAST_SHUTTER = 0.01
 _LEAST_PART = 0.0015
@@ -83,7 +84,8 @@ def segment_bone(film: Radiograph, *, method: Method = "multi_otsu") -> BoneMask
         return BoneMask(np.zeros(film.pixels.shape, bool), 0.0, body.reason)
     relief = _relief(small, inner)
     threshold = _threshold(relief[inner], method)
-    bone = _crisp_parts(_clean((relief > threshold) & inner), small, inner)
+    bone = _without_strips(_clean((relief > threshold) & inner), inner)
+    bone = _crisp_parts(bone, small, inner)
     quality, reason = _judge(small, relief, inner, bone, threshold)
     return BoneMask(enlarge(bone, film.pixels.shape), quality, reason)
 
@@ -157,6 +159,22 @@ def _judge(
     quality = float(np.prod(list(facts.values())) ** (1 / len(facts)))
     reason = min(facts, key=lambda fact: facts[fact]) if quality < USABLE else ""
     return quality, reason
+
+
+def _without_strips(bone: Mask, body: Mask) -> Mask:
+    """Return the parts of a mask but for strips along an edge of the film or of a shutter.
+
+    A bone ends at an edge; a frame, a bar or the rim of a shutter runs along it.
+    """
+    rim = bone & ~_eroded(body)
+    _, labels, facts, _ = cv2.connectedComponentsWithStats(bone.astype(np.uint8))
+    # Two lines of pixels of a part that runs along an edge lie within the width of the disc.
+    contact = np.bincount(labels[rim], minlength=len(facts)) / 2
+    longest = facts[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1)
+    is_narrow = facts[:, cv2.CC_STAT_AREA] <= _STRIP * max(bone.shape) * longest
+    kept = ~is_narrow | (contact <= _ALONG * longest)
+    kept[0] = False
+    return np.asarray(kept[labels], bool)
 
 
 def _crisp_parts(bone: Mask, small: Values, body: Mask) -> Mask:

@@ -15,15 +15,15 @@ from fracturax.core.prediction import OperatingPoints
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.register import FilmRegister, trace
 from fracturax.models.bundle import (
-    MANIFEST,
     Bundle,
     Calibration,
     Manifest,
     load_bundle,
-    packaged_bundles,
     write_bundle,
 )
 from fracturax.models.scope import ScopeModel
+from fracturax.models.sealed import MANIFEST
+from fracturax.models.store import packaged_bundles
 from fracturax.transforms.plan import PreprocessingPlan
 
 FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)

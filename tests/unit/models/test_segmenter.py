@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
-from fracturax.core.errors import ModelError
-from fracturax.core.image import Radiograph
+from fracturax.core.errors import ImageError, ModelError
+from fracturax.core.image import Radiograph, Volume
+from fracturax.example import example_study_folder
+from fracturax.imaging import find_studies
+from fracturax.models.bundle import load_bundle
 from fracturax.models.segmenter import (
     OUTPUTS,
     MaskCleaning,
@@ -20,6 +25,7 @@ from fracturax.models.segmenter import (
     write_segmenter,
 )
 from fracturax.models.unet import UNet
+from fracturax.pipelines.segment import segment_by, segment_to_folder
 from fracturax.transforms.plan import PreprocessingPlan
 from masked_films import draw_masked
 
@@ -118,12 +124,35 @@ def test_a_changed_folder_is_refused(exported: tuple[UNet, Path], tmp_path: Path
 
 
 def test_the_bundle_of_a_reader_is_no_segmenter() -> None:
-    from fracturax.models.bundle import packaged_bundles
+    from fracturax.models.store import packaged_bundles
 
     with pytest.raises(ModelError, match="no bundle of a segmenter"):
         load_segmenter(packaged_bundles()["xray"])
 
 
+def test_a_segmenter_is_no_reader(exported: tuple[UNet, Path]) -> None:
+    with pytest.raises(ModelError, match="is a segmenter, no reader"):
+        load_bundle(exported[1])
+
+
 def test_a_threshold_is_a_probability() -> None:
     with pytest.raises(ModelError, match="0 to 1"):
         MaskCleaning(threshold=2.0)
+
+
+def test_segment_marks_films_by_a_model_and_says_which(
+    exported: tuple[UNet, Path], tmp_path: Path
+) -> None:
+    segmenter = load_segmenter(exported[1])
+    studies = find_studies(example_study_folder() / "leg")
+    find = partial(segment_by, segmenter)
+    (done,) = segment_to_folder(studies, out=tmp_path, find=find)
+    assert done.facts["model"]["bundle_sha256"] == segmenter.identity.bundle_sha256
+    assert done.facts["quality"] is None
+    with PIL.Image.open(done.files[0]) as picture:
+        mask = np.asarray(picture) > 0
+    (film,) = studies[0].open().radiographs
+    assert np.array_equal(mask, segmenter.segment(film))
+    volume = Volume(np.zeros((3, 8, 8), np.float32))
+    with pytest.raises(ImageError, match="the model segments films"):
+        segment_by(segmenter, volume)

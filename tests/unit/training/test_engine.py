@@ -13,7 +13,8 @@ from fracturax.core.errors import ConfigError
 from fracturax.models.xray import XrayNetwork
 from fracturax.training import checkpoint as checkpoint_module
 from fracturax.training.batches import ExactFilms, StoredFilm
-from fracturax.training.engine import Trained, predict_films, train_network
+from fracturax.training.engine import predict_films, train_network
+from fracturax.training.loop import Trained
 from fracturax.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore")

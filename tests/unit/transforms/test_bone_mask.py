@@ -105,3 +105,13 @@ def test_films_without_bones_are_not_usable_and_say_why(method: Method) -> None:
         assert 0 <= found.quality < 0.6
         assert found.reason
         assert found.mask.shape == pixels.shape
+
+
+def test_a_bar_along_an_edge_is_no_bone() -> None:
+    film, bones = _leg()
+    pixels = film.pixels.copy()
+    pixels[:22, :260] = 0.75
+    found = segment_bone(Radiograph(pixels))
+    assert found.mask[:22].mean() < 0.1
+    dice = 2 * (found.mask & bones).sum() / (found.mask.sum() + bones.sum())
+    assert dice > 0.8

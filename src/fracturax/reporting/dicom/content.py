@@ -72,6 +72,7 @@ def algorithm_parameters(prediction: Prediction) -> list[str]:
         f"precision {model.precision}",
         f"high-sensitivity threshold {points.high_sensitivity:.6g}",
         f"high-specificity threshold {points.high_specificity:.6g}",
+        *([] if prediction.guarantee is None else [prediction.guarantee.as_words()]),
     ]
 
 

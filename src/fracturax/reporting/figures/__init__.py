@@ -17,6 +17,7 @@ from fracturax.reporting.figures.curves import (
 from fracturax.reporting.figures.data import Curve, Mark
 from fracturax.reporting.figures.forest import ForestRow, draw_forest
 from fracturax.reporting.figures.readers import ReaderPoint, draw_readers
+from fracturax.reporting.figures.robustness import Panel, draw_robustness
 from fracturax.reporting.figures.scores import draw_score_distributions
 from fracturax.reporting.figures.style import COLUMN_MM, PAGE_MM, PALETTE
 from fracturax.reporting.figures.write import FIGURE_SUFFIXES, figure_bytes, write_figure
@@ -29,6 +30,7 @@ __all__ = [
     "Curve",
     "ForestRow",
     "Mark",
+    "Panel",
     "ReaderPoint",
     "draw_afroc",
     "draw_confusion",
@@ -39,6 +41,7 @@ __all__ = [
     "draw_precision_recall",
     "draw_readers",
     "draw_reliability",
+    "draw_robustness",
     "draw_roc",
     "draw_score_distributions",
     "figure_bytes",
