@@ -43,7 +43,7 @@ def mass_attenuation(material: str, kev: npt.ArrayLike) -> npt.NDArray[np.float6
 
     Example:
         >>> mass_attenuation("water", [60, 70]).round(4).tolist()
-        [0.2059, 0.1938]
+        [0.2059, 0.1937]
     """
     if material not in _CM2_PER_G:
         raise UnknownNameError("material", material, _CM2_PER_G)

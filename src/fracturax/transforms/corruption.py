@@ -67,7 +67,7 @@ def corrupt(
 
     Example:
         >>> film = Radiograph(np.full((4, 4), 0.5, np.float32))
-        >>> corrupt(film, "exposure", 5, np.random.default_rng(1)).pixels[0, 0] != 0.5
+        >>> bool(corrupt(film, "exposure", 5, np.random.default_rng(1)).pixels[0, 0] != 0.5)
         True
     """
     entry = CORRUPTIONS[name]
