@@ -119,17 +119,9 @@ def evaluate(
         resamples=resamples,
         seed=seed,
     )
-    if sample is not None and not corrupt:
-        raise ConfigError(
-            "a sample is drawn for --corrupt only", got=f"--sample {sample}", cure="add --corrupt"
-        )
-    if subject.endswith(".csv"):
-        if corrupt:
-            raise ConfigError(
-                "films are spoiled for a model to read",
-                got=f"the table {Path(subject).name}",
-                cure="give a model and --root",
-            )
+    is_table = subject.endswith(".csv")
+    _check_corrupt(subject, corrupt=corrupt, sample=sample, is_table=is_table)
+    if is_table:
         from fracturax.pipelines.table_evaluation import evaluate_predictions
 
         report = evaluate_predictions(Path(subject), options, boxes=boxes)
@@ -196,6 +188,19 @@ def evaluate(
         judgement.table.write_csv(out / "predictions.csv", judgement.columns)
         write_boxes(judgement.assessed, out / "boxes.csv")
     _print(judgement.evaluation, as_json=as_json)
+
+
+def _check_corrupt(subject: str, *, corrupt: bool, sample: int | None, is_table: bool) -> None:
+    if sample is not None and not corrupt:
+        raise ConfigError(
+            "a sample is drawn for --corrupt only", got=f"--sample {sample}", cure="add --corrupt"
+        )
+    if corrupt and is_table:
+        raise ConfigError(
+            "films are spoiled for a model to read",
+            got=f"the table {Path(subject).name}",
+            cure="give a model and --root",
+        )
 
 
 def _print(result: Evaluation | TableReport | Robustness, *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from fracturax.evaluation.guarantee import Promise, Triage, cases_needed, prove_
 from fracturax.models.bundle import Bundle, Manifest, write_bundle
 from fracturax.models.runtime import XrayPredictor
 from fracturax.pipelines.evaluate import evaluate
+from fracturax.pipelines.read import make_folder
 from fracturax.pipelines.table_columns import read_units
 
 
@@ -155,7 +156,7 @@ def calibrate(
             "a calibrated bundle is another version", got=version, cure="give --version-name"
         )
     proof = prove(sample, promise, by_region=by_region)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for name in bundle.files:
         shutil.copyfile(bundle.folder / name, out / name)
     manifest = replace(

@@ -20,6 +20,7 @@ from fracturax.core.study import Study
 from fracturax.evaluation import Evaluation, Row, auroc, group_bootstrap_weighted
 from fracturax.models.runtime import XrayPredictor
 from fracturax.pipelines.evaluate import MEMORY_NOTE, map_films, refuse_training_film
+from fracturax.pipelines.read import make_folder
 from fracturax.reporting.figures import Panel, draw_robustness, write_figure
 from fracturax.transforms.corruption import CORRUPTIONS, SEVERITIES, corrupt
 
@@ -78,7 +79,7 @@ class Robustness:
 
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Write `robustness.json`, `.md`, and the figure as SVG and PNG; return the paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         document = folder / "robustness.json"
         document.write_text(json.dumps(self.as_document(), indent=1) + "\n", encoding="utf-8")
         table = folder / "robustness.md"

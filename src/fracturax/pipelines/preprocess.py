@@ -17,6 +17,7 @@ from fracturax.core.geometry import Geometry
 from fracturax.core.image import Image, Volume
 from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.imaging import StudyFiles
+from fracturax.pipelines.read import make_folder
 from fracturax.reporting.contact_sheet import Stage, sheet_page, sheet_picture
 from fracturax.transforms.axis_map import AxisMap
 from fracturax.transforms.step_plan import StepPlan
@@ -103,14 +104,7 @@ def preprocess_to_folder(
     Raises:
         ConfigError: If the folder cannot be written to.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "the folder for the images cannot be made",
-            got=type(error).__name__,
-            cure="name another one",
-        ) from error
+    make_folder(out)
     taken: set[str] = set()
     for files in studies:
         study = files.open()

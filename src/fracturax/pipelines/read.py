@@ -127,7 +127,7 @@ def read_to_folder(
     from fracturax.reporting.write import write_files
 
     check_installed(forms)
-    _make_folder(out)
+    make_folder(out)
     single = [form for form in forms if form != "csv"]
 
     def work(files: StudyFiles) -> Written:
@@ -193,12 +193,17 @@ def _open_and_read(files: StudyFiles, model: Predictor) -> Report:
     return report(study, prediction)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder that results are written to.
+
+    Raises:
+        ConfigError: If it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            "the folder for the reports cannot be made",
+            "the folder for the results cannot be made",
             got=type(error).__name__,
             cure="give another one: --out FOLDER",
         ) from error

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fracturax.core.errors import ConfigError, ImageError
+from fracturax.core.errors import ImageError
 from fracturax.core.geometry import Geometry
 from fracturax.core.image import Image, Radiograph, Step
 from fracturax.core.provenance import software_version
 from fracturax.pipelines.preprocess import write_png
-from fracturax.pipelines.read import find_all
+from fracturax.pipelines.read import find_all, make_folder
 from fracturax.reporting.laid_over import checkerboard, colors_laid, side_by_side
 from fracturax.transforms.register import plane_of, register
 from fracturax.transforms.registration import Freedom, Registration
@@ -152,22 +152,6 @@ def register_to_folder(
         write_png(move_image(moving, fixed, found, moving_slice=moving_slice), target)
         written.append(target)
     return Registered(found, tuple(written), facts)
-
-
-def make_folder(out: Path) -> None:
-    """Make the folder that results are written to.
-
-    Raises:
-        ConfigError: If it cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "the folder for the results cannot be made",
-            got=type(error).__name__,
-            cure="name another one: --out FOLDER",
-        ) from error
 
 
 def _identity(image: Image, index: int | None) -> dict[str, Any]:

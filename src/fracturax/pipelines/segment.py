@@ -20,7 +20,7 @@ from fracturax.core.provenance import software_version
 from fracturax.imaging import StudyFiles
 from fracturax.models.segmenter import Segmenter
 from fracturax.pipelines.preprocess import free_stem, write_labels
-from fracturax.pipelines.register import make_folder
+from fracturax.pipelines.read import make_folder
 from fracturax.reporting.film import display_pixels
 from fracturax.reporting.laid_over import outlined, side_by_side
 from fracturax.transforms.bone_mask import segment_bone

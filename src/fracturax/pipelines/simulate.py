@@ -16,6 +16,7 @@ from fracturax.core.image import Radiograph, Volume
 from fracturax.core.provenance import software_version
 from fracturax.imaging import open_study
 from fracturax.pipelines.preprocess import write_png
+from fracturax.pipelines.read import make_folder
 from fracturax.simulation.cone_beam import ConeBeam, Pose, view
 from fracturax.simulation.film import Exposure, expose
 from fracturax.simulation.scene import Projection, Scene
@@ -142,14 +143,7 @@ def simulate_to_folder(
         MissingExtraError: If numba is not installed.
     """
     scene = Scene(volume, labels)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "the folder for the films cannot be made",
-            got=type(error).__name__,
-            cure="name another one",
-        ) from error
+    make_folder(out)
     stem = volume.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".dcm")
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in stem)
     for number, beam in enumerate(beams, start=1):

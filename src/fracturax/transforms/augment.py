@@ -192,11 +192,12 @@ class Augmentation:
             )
         clipped: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
         if generator.random() < self.recompression:
-            return _recompress(clipped, quality=int(generator.integers(30, 96)))
+            return recompress(clipped, quality=int(generator.integers(30, 96)))
         return clipped
 
 
-def _recompress(film: npt.NDArray[np.float32], *, quality: int) -> npt.NDArray[np.float32]:
+def recompress(film: npt.NDArray[np.float32], *, quality: int) -> npt.NDArray[np.float32]:
+    """Return a film, display values in [0, 1], after a JPEG compression in 8 bits."""
     eight_bit = np.round(film * np.float32(255)).astype(np.uint8)
     _, data = cv2.imencode(".jpg", eight_bit, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)

@@ -13,6 +13,7 @@ from fracturax.core.errors import ConfigError
 from fracturax.core.geometry import Geometry
 from fracturax.core.image import Radiograph, Step
 from fracturax.core.registry import Registry
+from fracturax.transforms.augment import recompress
 
 Film = npt.NDArray[np.float32]
 """Display values in [0, 1], shape `(rows, columns)`."""
@@ -118,9 +119,7 @@ def rotate(film: Film, level: float, generator: np.random.Generator) -> Film:
 
 def compress(film: Film, level: float, generator: np.random.Generator) -> Film:
     """Compress as JPEG of a quality."""
-    eight_bit = np.round(film * np.float32(255)).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", eight_bit, [cv2.IMWRITE_JPEG_QUALITY, int(level)])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.float32) / np.float32(255)
+    return recompress(film, quality=int(level))
 
 
 def crop(film: Film, level: float, generator: np.random.Generator) -> Film:
