@@ -19,7 +19,8 @@ from fracturax.imaging.attributes import integer_of, text_of
 from fracturax.imaging.guard import TRUNCATED, Limits, as_unreadable, check_at_most
 from fracturax.imaging.header import NATIVE_SYNTAXES, Header, PixelElement
 
-# One plugin a codec, so that the same file gives the same pixels on every machine.
+# One plugin a codec, so that the same file gives the same pixels on every machine. GDCM decodes
+# JPEG 2000 in two thirds of the time, but a damaged codestream can make it abort the process.
 _JPEG_2000 = {f"1.2.840.10008.1.2.4.{number}": "pylibjpeg" for number in (90, 91, 201, 202, 203)}
 _JPEG_LS = {f"1.2.840.10008.1.2.4.{number}": "pyjpegls" for number in (80, 81)}
 _JPEG_LOSSLESS = {f"1.2.840.10008.1.2.4.{number}": "gdcm" for number in (57, 70)}
