@@ -30,6 +30,7 @@ class Reference:
         regions: Parts of the body it shows (more than one is possible).
         hardware: Whether it shows metal implants; None where unknown.
         views: Projections it shows (`frontal`, `lateral`, `oblique`).
+        several_exposures: Whether the film holds more than one exposure; None where unknown.
     """
 
     fracture: bool
@@ -38,6 +39,7 @@ class Reference:
     regions: tuple[Region, ...] = ()
     hardware: bool | None = None
     views: tuple[str, ...] = ()
+    several_exposures: bool | None = None
 
 
 @dataclass(frozen=True)

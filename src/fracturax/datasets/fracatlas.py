@@ -24,6 +24,7 @@ SPLITS = Path("Utilities/Fracture Split")
 VIEWS = ("frontal", "lateral", "oblique")
 COLUMNS = ("image_id", *REGIONS, "hardware", "fractured", "fracture_count", *VIEWS)
 _SMALLEST_NEIGHBOURHOOD = 10
+_YES_OR_NO = {"1": True, "0": False}
 
 
 def open_fracatlas(root: Path, *, split: str = "all") -> tuple[Case, ...]:
@@ -212,6 +213,7 @@ def _reference(row: Mapping[str, str], outlines: list[_Outline] | None) -> Refer
         regions=tuple(region for region in REGIONS if row[region] == "1"),
         hardware=row["hardware"] == "1",
         views=tuple(view for view in VIEWS if row[view] == "1"),
+        several_exposures=_YES_OR_NO.get(row.get("multiscan", "")),
     )
 
 

@@ -17,6 +17,8 @@ from fracturax.evaluation.result import Evaluation, Row
 FloatArray = npt.NDArray[np.float64]
 Measure = Callable[[npt.NDArray[np.intp]], Row]
 """From the rows of a subgroup, shape `(m,)`, to the number with its interval."""
+MISSING = "missing"
+"""Name of the subgroup whose value is not known."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ def subgroup_codes(
     listed = np.asarray(values, dtype=object)
     if listed.ndim != 1 or listed.size == 0:
         raise DataError(f"the column {column!r} needs one value a row", got=f"{listed.shape}")
-    texts = ["missing" if _is_missing(value) else str(value) for value in listed.tolist()]
+    texts = [MISSING if _is_missing(value) else str(value) for value in listed.tolist()]
     found = sorted(set(texts))
     if order is None:
         names = tuple(found)

@@ -14,6 +14,7 @@ from fracturax.datasets import DATASETS
 from fracturax.datasets.splits import DroppedCase
 from fracturax.models.bundle import TURNED, Manifest
 from fracturax.models.catalog import NETWORKS
+from fracturax.pipelines.ledger import LEDGER, Ledger
 
 _WORDS = {
     "auroc": "AUROC",
@@ -39,7 +40,6 @@ _FURTHER = {
     "wafroc_area": "area below the wAFROC curve",
 }
 """Numbers of the evaluation page, which has more; a table too small for one leaves it out."""
-_IN_SUBGROUPS = ("auroc", "sensitivity", "specificity")
 
 
 def write_card(
@@ -55,6 +55,7 @@ def write_card(
 
     Raises:
         KeyError: If a number the card must show is missing: no card is better than half a one.
+        DataError: If a subgroup is.
     """
     rows = {row["metric"]: row for row in results["evaluation"][results["precision"]]["rows"]}
     environment = Environment(
@@ -71,7 +72,8 @@ def write_card(
         moved=dict(manifest.training),
         numbers=[(words, rows[metric]) for metric, words in _WORDS.items()],
         further=_further(results["report"]),
-        subgroups=_subgroups(results["report"]),
+        ledger=Ledger.of(results["report"]["subgroups"], results["films_of_subgroups"]),
+        words_of=LEDGER,
         dataset=DATASETS[results["facts"]["data"]],
         network=NETWORKS[manifest.network],
         notice=RESEARCH_USE_NOTICE,
@@ -106,20 +108,6 @@ def _further(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     ]
     rows = {row["metric"]: row for part in parts for row in part["rows"]}
     return [(words, rows[metric]) for metric, words in _FURTHER.items() if metric in rows]
-
-
-def _subgroups(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one line a subgroup: its column, its name, its films, its numbers."""
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for analysis in report["subgroups"]:
-        metric = analysis["metric"].partition("@")[0]
-        for one in analysis["subgroups"]:
-            key = (analysis["column"], one["name"])
-            line = lines.setdefault(key, dict.fromkeys(_IN_SUBGROUPS))
-            line[metric] = one["row"]
-            if metric == "auroc":
-                line |= {"column": key[0], "name": key[1], "films": one["n"]}
-    return [line for line in lines.values() if "films" in line]
 
 
 def _by_reason(dropped: Sequence[DroppedCase]) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ from fracturax.evaluation import (
     boxes_as_array,
     evaluate_table,
 )
+from fracturax.imaging.size import image_size
 from fracturax.models.boxes import Boxes
 from fracturax.models.runtime import XrayPredictor, box_probabilities
 
@@ -61,8 +62,8 @@ class Judgement:
 
     Args:
         table: The predictions.
-        columns: What else is known of each row, shape `(n,)` each, by name: `region`, `view`,
-            `hardware`; what the data set says of no case is left out.
+        columns: What else is known of each row, shape `(n,)` each, by name, as `known_columns`
+            gives it; what the data set says of no case is left out.
         detections: The boxes of each row.
         evaluation: The numbers.
     """
@@ -176,15 +177,32 @@ def judge(
 
 
 def known_columns(cases: Sequence[Case]) -> dict[str, npt.NDArray[np.str_]]:
-    """Return what subgroups can be made of: columns of one text a case, empty where unknown."""
+    """Return what subgroups can be made of: columns of one text a case, empty where unknown.
+
+    `fracture_size` is the largest marked box in per mille of the film's area.
+    """
     references = [case.reference for case in cases]
     hardware = {True: "yes", False: "no", None: ""}
+    exposures = {True: MIXED, False: "one", None: ""}
     columns = {
         "region": [_one_of(one.regions) for one in references],
         "view": [_one_of(one.views) for one in references],
         "hardware": [hardware[one.hardware] for one in references],
+        "exposures": [exposures[one.several_exposures] for one in references],
+        "fracture_size": [_fracture_size(case) for case in cases],
     }
     return {name: np.array(values) for name, values in columns.items() if any(values)}
+
+
+def _fracture_size(case: Case) -> str:
+    boxes = case.reference.boxes
+    if not boxes or case.path is None or not case.path.is_file():
+        return ""
+    try:
+        rows, columns = image_size(case.path)
+    except ImageError:
+        return ""
+    return f"{1000 * max(box.area for box in boxes) / (rows * columns):.3g}"
 
 
 def _one_of(words: Sequence[str]) -> str:

@@ -316,7 +316,9 @@ def _write_results(
     document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name
     shutil.copyfile(run.folder / "curves.png", folder / "curves.png")
     chosen = judged[precision]
-    return state(folder, document, chosen.table, chosen.columns, chosen.assessed)
+    groups = np.array([film.acquisition for film in run.data.films])
+    columns = {**chosen.columns, "acquisition": groups}
+    return state(folder, document, chosen.table, columns, chosen.assessed)
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -15,6 +15,7 @@ from fracturax.evaluation import ImageDetections, PredictionTable
 from fracturax.evaluation.localization import read_boxes, write_boxes
 from fracturax.pipelines.box_report import BoxReport
 from fracturax.pipelines.evaluation_page import write_evaluation
+from fracturax.pipelines.ledger import count_films
 from fracturax.pipelines.table_columns import join_units
 from fracturax.pipelines.table_evaluation import evaluate_units
 from fracturax.pipelines.table_report import TableOptions
@@ -50,8 +51,9 @@ def state(
         # Of the boxes as they are kept, so that whoever reads the table gets the very same numbers.
         boxes = BoxReport.of(table, read_boxes(results / BOXES, table))
     by = tuple(columns)
+    units = join_units(table, columns, by=by)
     report = evaluate_units(
-        join_units(table, columns, by=by),
+        units,
         TableOptions(by=by),
         source=TABLE,
         sha256=sha256_of_file(results / TABLE),
@@ -60,7 +62,10 @@ def state(
     write_evaluation(report, results / PAGE)
     # The curves stand in the page; here they would be most of the file.
     numbers = {name: value for name, value in report.as_document().items() if name != "curves"}
-    stated = {**document, "report": numbers}
+    assessed = table.is_assessed
+    shown = {name: values[assessed] for name, values in units.columns.items()}
+    films = count_films(shown, table.reference[assessed])
+    stated = {**document, "report": numbers, "films_of_subgroups": films}
     text = json.dumps(stated, indent=1, sort_keys=True) + "\n"
     (results / NUMBERS).write_text(text, encoding="utf-8")
     return stated

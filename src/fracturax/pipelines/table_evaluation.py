@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -328,8 +329,14 @@ class _Work:
         )
 
     def subgroups(self) -> tuple[SubgroupAnalysis, ...]:
-        """Measure AUROC, sensitivity and specificity in each subgroup."""
+        """Measure AUROC, sensitivity and specificity in each subgroup.
+
+        A column that is known of fractured films alone, such as the size of the fracture, has its
+        subgroups compared with all healthy films. These then share them, and no test of
+        heterogeneity holds for their areas.
+        """
         table = self._table
+        healthy = np.flatnonzero(table.reference == 0)
         is_called = np.isin(table.status, _ANSWERS["answer: fracture or doubt"]).astype(np.float64)
 
         def area(rows: npt.NDArray[np.intp]) -> Row:
@@ -350,13 +357,34 @@ class _Work:
                 table.reference[rows], is_called[rows], 0.5, groups=self.groups[rows]
             )
 
-        measures: Sequence[Callable[[npt.NDArray[np.intp]], Row]] = (area,)
-        if self._options.unit == "image" or self._options.rule == "max":
-            measures = (area, share(sensitivity), share(specificity))
-        found = []
+        shares = self._options.unit == "image" or self._options.rule == "max"
+        found: list[SubgroupAnalysis | None] = []
         for column, values in self._columns.items():
-            for measure in measures:
-                work = partial(by_subgroup, column, values, measure)
-                one = self.tried(f"subgroups by {column}", work)
-                found += [one] if one is not None else []
-        return tuple(found)
+            rows, beside = np.arange(len(table)), healthy[:0]
+            if not (values[healthy] != "").any():
+                rows, beside = np.flatnonzero(table.reference), healthy
+            work = partial(self._in_subgroups, column, values)
+            found.append(work(area, rows, beside))
+            if shares:
+                found.append(work(share(sensitivity), rows))
+            if shares and not beside.size:
+                found.append(work(share(specificity), rows))
+        return tuple(one for one in found if one is not None)
+
+    def _in_subgroups(
+        self,
+        column: str,
+        values: npt.NDArray[np.str_],
+        measure: Callable[[npt.NDArray[np.intp]], Row],
+        rows: npt.NDArray[np.intp],
+        beside: npt.NDArray[np.intp] | None = None,
+    ) -> SubgroupAnalysis | None:
+        """Measure the subgroups that a column makes of some rows, each with the rows beside it."""
+        shared = rows[:0] if beside is None else beside
+
+        def measured(chosen: npt.NDArray[np.intp]) -> Row:
+            return measure(np.concatenate([rows[chosen], shared]))
+
+        work = partial(by_subgroup, column, values[rows], measured)
+        found = self.tried(f"subgroups by {column}", work)
+        return replace(found, heterogeneity=None) if found and shared.size else found
