@@ -1,5 +1,6 @@
 """What starting costs: each library is imported where it is needed, and not before."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,27 @@ def test_the_reader_of_a_bundle_needs_no_torch() -> None:
         " fracturax.reporting, fracturax.cli.app"
     )
     assert not modules & {"torch", "torchvision", "lightning", "onnx", "sklearn"}
+
+
+def test_reading_keeps_and_sends_nothing_about_the_machine(tmp_path: Path) -> None:
+    # ONNX Runtime writes an identifier of the device and what it is about to send below the home
+    # folder, unless it is told not to; in a pipeline of tests it holds back by itself.
+    quiet = {"CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "ORT_DISABLE_TELEMETRY"}
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    film = example_study_folder() / "leg"
+    program = f"import fracturax as fx; fx.read(fx.open({str(film)!r}), fx.load('xray'))"
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name.lower()]
+
+
+def test_onnx_runtime_is_imported_in_one_place() -> None:
+    holders = [
+        path.name
+        for path in (ROOT / "src").rglob("*.py")
+        if "import onnxruntime" in path.read_text(encoding="utf-8")
+    ]
+    assert holders == ["session.py"]
 
 
 @pytest.mark.parametrize(

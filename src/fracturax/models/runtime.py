@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.anatomy import REGIONS, region_of_body_part
-from fracturax.core.errors import ImageError, ModelError
+from fracturax.core.errors import ImageError
 from fracturax.core.finding import Certainty, Finding
 from fracturax.core.geometry import Box
 from fracturax.core.image import Image, Radiograph
@@ -28,6 +28,7 @@ from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
 from fracturax.models.bundle import TURNED, Bundle, Calibration
 from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.scope import unsuitable_file
+from fracturax.models.session import open_session
 from fracturax.transforms.plan import Placement
 
 OUTPUTS = (
@@ -310,35 +311,6 @@ def _run_windows(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     logits, boxes = session.run(WINDOW_OUTPUTS, {"images": windows})
     return logits, boxes
-
-
-def open_session(graph: bytes, threads: int) -> Any:
-    """Return a session of ONNX Runtime on the CPU.
-
-    Args:
-        graph: The bytes of an ONNX file.
-        threads: Threads of one inference; 0 lets ONNX Runtime choose.
-
-    Raises:
-        ModelError: If ONNX Runtime refuses the graph.
-    """
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Warm threads that spin would starve the decoders of a folder, and the other graph's threads.
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0" if threads == 1 else "1"
-    )
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        raise ModelError(
-            "ONNX Runtime cannot load the graph", got=type(error).__name__, cure="get it again"
-        ) from error
 
 
 def _mirror_back(

@@ -13,8 +13,8 @@ from fracturax.core.config import build
 from fracturax.core.errors import ConfigError, ModelError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import ModelIdentity
-from fracturax.models.runtime import open_session
 from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.models.session import open_session
 from fracturax.transforms.body import fill_holes, keep_parts
 from fracturax.transforms.plan import Placement, PreprocessingPlan, fitted_shape
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fracturax.models.runtime import OUTPUTS
+from fracturax.models.session import import_quietly
 
 _OPSET = 20
 
@@ -104,6 +105,7 @@ def quantize_graph(folder: Path, samples: npt.NDArray[np.float32]) -> None:
         folder: Holds `model.onnx`.
         samples: Inputs of the graph, shape `(n, 1, rows, columns)`.
     """
+    import_quietly()
     from onnxruntime.quantization import (
         CalibrationDataReader,
         CalibrationMethod,
