@@ -16,6 +16,7 @@ from fracturax.cli import (
     fetch,
     info,
     models,
+    prepare,
     preprocess,
     read,
     readers,
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(read, show, info, doctor, models, fetch, audit, split),
-    *(preprocess, register, segment, simulate),
+    *(preprocess, register, segment, simulate, prepare),
     *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
