@@ -18,6 +18,7 @@ from fracturax.cli import (
     models,
     prepare,
     preprocess,
+    radiomics,
     read,
     readers,
     register,
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 _VERBS = (
     *(read, show, info, doctor, models, fetch, audit, split),
-    *(preprocess, register, segment, simulate, prepare),
+    *(preprocess, register, segment, simulate, radiomics, prepare),
     *(train, evaluate, calibrate, compare, readers),
 )
 for module in _VERBS:
