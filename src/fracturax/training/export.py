@@ -25,6 +25,7 @@ def export_network(
     *,
     stem: str = "model",
     outputs: tuple[str, ...] = OUTPUTS,
+    channels: int = 1,
 ) -> None:
     """Write `STEM.safetensors` (half precision) and `STEM.onnx` (of the very same weights).
 
@@ -35,6 +36,7 @@ def export_network(
         folder: Where to write.
         stem: Stem of the names of both files.
         outputs: Fields of the network's output that the graph gives; it computes no others.
+        channels: Channels of the graph's input.
     """
     round_to_half(network)
     state = {
@@ -45,7 +47,7 @@ def export_network(
         {name: value.contiguous() for name, value in state.items()}, folder / f"{stem}.safetensors"
     )
     network = network.eval().to(memory_format=torch.contiguous_format)
-    images = torch.rand(2, 1, *shape)
+    images = torch.rand(2, channels, *shape)
     batch = torch.export.Dim("batch", min=1, max=64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -103,7 +105,7 @@ def quantize_graph(folder: Path, samples: npt.NDArray[np.float32]) -> None:
 
     Args:
         folder: Holds `model.onnx`.
-        samples: Inputs of the graph, shape `(n, 1, rows, columns)`.
+        samples: Inputs of the graph, shape `(n, channels, rows, columns)`.
     """
     import_quietly()
     from onnxruntime.quantization import (
