@@ -109,7 +109,7 @@ class DenseNet3d(nn.Module):
         weights: str = "random",
     ) -> None:
         super().__init__()
-        from monai.networks.nets import DenseNet121
+        from monai.networks.nets.densenet import DenseNet121
 
         whole: Any = DenseNet121(
             spatial_dims=3,
@@ -157,7 +157,7 @@ class ResNet3d(nn.Module):
 
     def __init__(self, *, width: int = 24, dropout: float = 0.2, weights: str = "random") -> None:
         super().__init__()
-        from monai.networks.nets import ResNet
+        from monai.networks.nets.resnet import ResNet
 
         channels = [width * 2**stage for stage in range(4)]
         whole: Any = ResNet(

@@ -131,9 +131,8 @@ def change_cube(
     if change.is_turned:
         mirrored = tuple(axis for axis in range(3) if generator.random() < 0.5)
         turns = int(generator.integers(4))
-        hu, fracture = (
-            np.rot90(np.flip(one, mirrored), turns, axes=(1, 2)) for one in (hu, fracture)
-        )
+        hu = np.rot90(np.flip(hu, mirrored), turns, axes=(1, 2))
+        fracture = np.rot90(np.flip(fracture, mirrored), turns, axes=(1, 2))
     hu = hu * np.float32(1 + change.scale * generator.uniform(-1, 1))
     hu += np.float32(change.offset_hu * generator.uniform(-1, 1))
     if change.blur and generator.random() < 0.5:
