@@ -21,7 +21,9 @@ from fracturax.models.catalog import VOLUME_NETWORKS
 MAP_STRIDE = 8
 """Voxels of the input for one cell of the fracture map, along each axis."""
 SMALLEST_SIDE = 32
-_SHARPNESS = 4.0
+SHARPNESS = 4.0
+"""Of the soft maximum: the higher, the nearer to the maximum itself."""
+_WIDTH = 64
 
 
 class VolumeOutput(NamedTuple):
@@ -62,29 +64,46 @@ def build_volume_network(name: str, *, weights: str = "random", **options: Any) 
     return network
 
 
-class _Evidence(nn.Module):
-    """A class activation map from several scales, and a logit of it and of the pooled features.
+class Evidence(nn.Module):
+    """From feature maps of several scales to a map of where, and from its hot spot to the rest.
 
-    A fracture line is thin and a cube is large: the mean over the cube alone dilutes it, so that
-    the map's soft maximum has its say in the logit.
+    The maps are brought to one number of channels and the finest grid, and added; a convolution of
+    one voxel makes the class activation map of them. The logit is the map's soft maximum alone: a
+    fracture line is thin, and a head on the mean over the cube learned the patients by heart
+    (`docs/decisions/0012-ct-stream.md`). The features are the joined maps at the hot spot and
+    their mean.
+
+    Args:
+        channels: Of each feature map, finest first.
+        width: Channels of the joined map; the features are twice as many.
+        dropout: Share of these channels that training drops.
     """
 
-    def __init__(self, channels: Sequence[int], features: int) -> None:
+    def __init__(self, channels: Sequence[int], *, width: int, dropout: float) -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv3d(count, 1, 1) for count in channels)
-        self.out = nn.Linear(features + 1, 1)
+        self.lateral = nn.ModuleList(nn.Conv3d(count, width, 1) for count in channels)
+        self.dropout = nn.Dropout3d(dropout)
+        self.heat = nn.Conv3d(width, 1, 1)
+        self.out = nn.Linear(1, 1)
+        nn.init.ones_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        # Most cells hold no fracture: begin from there.
+        nn.init.constant_(self.heat.bias, -2.0)  # type: ignore[arg-type]
 
-    def forward(self, maps: Sequence[Tensor], features: Tensor) -> VolumeOutput:
-        # maps: finest first, (b, c, d, h, w); features: (b, f)
+    def forward(self, maps: Sequence[Tensor]) -> VolumeOutput:
+        """Return the answer for maps `(b, c, d, h, w)`, finest first."""
         size = maps[0].shape[2:]
-        heat = self.lateral[0](maps[0])
+        joined = self.lateral[0](maps[0])
         for lateral, coarse in zip(list(self.lateral)[1:], maps[1:], strict=True):
-            heat = heat + F.interpolate(lateral(coarse), size=size, mode="nearest")
-        flat = heat.float().flatten(1)
-        peak = torch.logsumexp(_SHARPNESS * flat, dim=1, keepdim=True) / _SHARPNESS
-        features = features.float()
-        logit = self.out(torch.cat([features, peak], dim=1))[:, 0]
-        return VolumeOutput(logit, features, heat[:, 0].float())
+            joined = joined + F.interpolate(lateral(coarse), size=size, mode="nearest")
+        joined = self.dropout(F.relu(joined))
+        heat = self.heat(joined)[:, 0].float()  # (b, d, h, w)
+        flat = SHARPNESS * heat.flatten(1)
+        peak = torch.logsumexp(flat, dim=1, keepdim=True) / SHARPNESS
+        cells = joined.float().flatten(2)  # (b, width, cells)
+        hot = (cells * torch.softmax(flat, dim=1)[:, None]).sum(dim=2)
+        features = torch.cat([hot, cells.mean(dim=2)], dim=1)
+        return VolumeOutput(self.out(peak)[:, 0], features, heat)
 
 
 class DenseNet3d(nn.Module):
@@ -93,7 +112,7 @@ class DenseNet3d(nn.Module):
     Args:
         growth_rate: Channels that each layer adds.
         init_features: Channels of the first convolution.
-        dropout: Share of the pooled features that training drops.
+        dropout: Share of the joined channels that training drops.
         weights: `random`, or the path of a safetensors file in this network's layout.
 
     References:
@@ -122,8 +141,7 @@ class DenseNet3d(nn.Module):
         second = (init_features + 6 * growth_rate) // 2 + 12 * growth_rate
         third = second // 2 + 24 * growth_rate
         last = third // 2 + 16 * growth_rate
-        self.dropout = nn.Dropout(dropout)
-        self.evidence = _Evidence((second, third, last), last)
+        self.evidence = Evidence((second, third, last), width=_WIDTH, dropout=dropout)
         _load_own(self, weights)
 
     def forward(self, volumes: Tensor) -> VolumeOutput:
@@ -134,8 +152,7 @@ class DenseNet3d(nn.Module):
         second = trunk.denseblock2(trunk.transition1(trunk.denseblock1(flow)))
         third = trunk.denseblock3(trunk.transition2(second))
         last = F.relu(trunk.norm5(trunk.denseblock4(trunk.transition3(third))))
-        pooled = self.dropout(last.mean(dim=(2, 3, 4)))
-        answer: VolumeOutput = self.evidence((second, third, last), pooled)
+        answer: VolumeOutput = self.evidence((second, third, last))
         return answer
 
 
@@ -147,7 +164,7 @@ class ResNet3d(nn.Module):
 
     Args:
         width: Channels of the first stage.
-        dropout: Share of the pooled features that training drops.
+        dropout: Share of the joined channels that training drops.
         weights: `random`, or the path of a safetensors file in this network's layout.
 
     References:
@@ -171,8 +188,7 @@ class ResNet3d(nn.Module):
             feed_forward=False,
         )
         self.trunk = whole
-        self.dropout = nn.Dropout(dropout)
-        self.evidence = _Evidence(channels[1:], channels[3])
+        self.evidence = Evidence(channels[1:], width=_WIDTH, dropout=dropout)
         _load_own(self, weights)
 
     def forward(self, volumes: Tensor) -> VolumeOutput:
@@ -183,20 +199,20 @@ class ResNet3d(nn.Module):
         second = trunk.layer2(trunk.layer1(flow))
         third = trunk.layer3(second)
         last = trunk.layer4(third)
-        pooled = self.dropout(last.mean(dim=(2, 3, 4)))
-        answer: VolumeOutput = self.evidence((second, third, last), pooled)
+        answer: VolumeOutput = self.evidence((second, third, last))
         return answer
 
 
 class CnnLstm(nn.Module):
     """2.5-D: a 2-D CNN on each slice with its neighbours as channels, a bidirectional LSTM over it.
 
-    MobileNetV2 up to stride 8 gives the map, the rest of it up to stride 16 the vector of a slice.
+    MobileNetV2 up to stride 16 gives the vector of a slice; the LSTM tells each slice of its
+    neighbours, and what it says joins the maps at strides 8 and 16.
 
     Args:
         hidden: Units of the LSTM in each direction.
         step: Every so many slices one is looked at; its neighbours lie `step / 2` away. 2, 4 or 8.
-        dropout: Share of the pooled features that training drops.
+        dropout: Share of the joined channels that training drops.
         weights: `random`, or the path of MobileNetV2's weights in torchvision's layout.
 
     References:
@@ -216,8 +232,7 @@ class CnnLstm(nn.Module):
             _load_slices(self.fine, self.coarse, Path(weights))
         self.step = step
         self.lstm = nn.LSTM(96, hidden, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(dropout)
-        self.evidence = _Evidence((32, 96), 4 * hidden)
+        self.evidence = Evidence((32, 96, 2 * hidden), width=_WIDTH, dropout=dropout)
 
     def forward(self, volumes: Tensor) -> VolumeOutput:
         """Return logit, features and map of cubes `(b, 1, d, h, w)`."""
@@ -235,13 +250,13 @@ class CnnLstm(nn.Module):
         fine = self.fine(planes)
         coarse = self.coarse(fine)
         along, _ = self.lstm(coarse.mean(dim=(2, 3)).reshape(count, steps, 96).float())
-        pooled = self.dropout(torch.cat([along.mean(dim=1), along.amax(dim=1)], dim=1))
+        context = along.reshape(count * steps, -1, 1, 1).to(fine.dtype)
         joined = MAP_STRIDE // self.step
         maps = [
             F.max_pool3d(_volumes_of(one, count, steps), (joined, 1, 1), ceil_mode=True)
-            for one in (fine, coarse)
+            for one in (fine, coarse, context)
         ]
-        answer: VolumeOutput = self.evidence(maps, pooled)
+        answer: VolumeOutput = self.evidence(maps)
         return answer
 
 

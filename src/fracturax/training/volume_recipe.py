@@ -24,7 +24,7 @@ class VolumeNetworkRecipe:
         init_features: Of a DenseNet.
         width: Of a ResNet.
         hidden: Of the LSTM.
-        dropout: Share of the pooled features that training drops.
+        dropout: Share of the joined channels that training drops.
     """
 
     name: str

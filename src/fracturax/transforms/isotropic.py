@@ -21,8 +21,9 @@ _AIR_HU = -1000.0
 class IsotropicGrid:
     """A volume seen on a grid of isotropic voxels that lies as the patient does.
 
-    Slices go on to the head, rows to the back, columns to the left. Shrinking averages, so that fine lines do not alias; enlarging interpolates linearly. Only the
-    stored slices that a slab needs are resampled, and kept while the next slab needs them.
+    Slices go on to the head, rows to the back, columns to the left. Shrinking averages, so that
+    fine lines do not alias; enlarging interpolates linearly. Only the stored slices that a slab
+    needs are resampled, and kept while the next slab needs them.
 
     Args:
         volume: It has spacing and position.
