@@ -328,15 +328,16 @@ def _facts(
 
 def _card(manifest: VolumeManifest) -> str:
     facts = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in manifest.training)
+    people = dict(manifest.training).get("patients", "a few")
     side = math.floor(manifest.plan.size * manifest.plan.spacing_mm)
     return (
         f"# {manifest.name}, version {manifest.version}\n\n"
         f"A network of the CT stream ({manifest.volume_network}). It looks at cubes of {side} mm "
         "about the bones of a CT and says how probable a fracture in each is.\n\n"
-        "It was trained on hip bones and sacra of four patients with a pelvic fracture. In their "
-        "data all but the bone had been cut away; soft tissue was drawn in. It has never seen a "
-        "neighbouring bone, metal, a healthy patient, or another part of the body. Numbers from "
-        "four patients are a proof that the system works, not that it is clinically useful. The "
+        f"It was trained on hip bones and sacra of {people} patients with a pelvic fracture. In "
+        "their data all but the bone had been cut away; soft tissue was drawn in. It has never seen a "
+        "neighbouring bone, metal, a healthy patient, or another part of the body. Numbers from so "
+        "few patients are a proof that the system works, not that it is clinically useful. The "
         "probability of a study is that of its most suspicious cube; it is fitted on cubes of "
         "which every fourth held a fracture, so that it is too high where fractures are rarer.\n\n"
         "For research use only. It is no medical device.\n\n"

@@ -119,7 +119,7 @@ def test_pairs_become_a_calibrated_bundle_with_answers_out_of_fold(tmp_path: Pat
     trained = train_volume(TINY, root=tmp_path / "pairs", out=tmp_path / "run", show_progress=False)
     assert trained.bundle is not None
     assert load_volume_bundle(trained.bundle.folder).sha256 == trained.bundle.sha256
-    assert "four patients" in trained.bundle.card and "research" in trained.bundle.card
+    assert "3 patients" in trained.bundle.card and "research" in trained.bundle.card
     kept = load_file(tmp_path / "run" / "002" / "features.safetensors")
     assert kept["features"].shape[0] == kept["logit"].shape[0] == 18
     # Out of fold is what the network that never saw the patient said.
