@@ -1,7 +1,7 @@
 """How well classical learners tell a fracture from radiomics: leave one patient out.
 
     fracturax prepare pairs --root ../shared/data/pelvic-ct --out PAIRS
-    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--out benchmarks/accuracy/radiomics]
+    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--out FOLDER]
 
 PAIRS also holds radiomics_ct.csv (a row a place) and radiomics_film.csv (a row a film): features of
 the bone's mask within the central 48^3 voxels and 112 x 112 pixels. The mask is the reference's, so
@@ -64,8 +64,8 @@ def measure(
         probability = learner.probability(values[out])
         found[str(patient)] = {
             "auroc": round(area.value, 4),
-            "low": round(area.low, 4),
-            "high": round(area.high, 4),
+            "low": None if area.low is None else round(area.low, 4),
+            "high": None if area.high is None else round(area.high, 4),
             "ece": round(float(calibration_error(labels[out], probability)), 4),
             "cases": int(out.sum()),
             "fractures": int(labels[out].sum()),
@@ -130,10 +130,11 @@ def as_markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Classical learners on radiomics, leave one patient out",
         "",
-        "AUROC in each held-out patient; in brackets the expected calibration error. Features of the",
-        "reference's bone mask, whose outline may give a fracture away: *shape* shows how far the",
-        "outline alone goes, *grey* leaves shape out (sums over voxels still tell the size). Four",
-        "patients, simulated films: a proof that the system works, not that it is clinically better.",
+        "AUROC in each held-out patient; in brackets the expected calibration error. Features of",
+        "the reference's bone mask, whose outline may give a fracture away: *shape* shows how far",
+        "the outline alone goes, *grey* leaves shape out (sums over voxels still tell the size).",
+        "Four patients, simulated films: a proof that the system works, not that it is clinically",
+        "better.",
     ]
     for kind, sets in results.items():
         for which, learners in sets.items():
@@ -148,8 +149,9 @@ def as_markdown(results: dict[str, Any]) -> str:
                 lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "*constant*: scores of held-out training patients did not rise with the label, so that every",
-        "probability is the share of fractures and every answer *doubt*; the AUROC is of the score.",
+        "*constant*: scores of held-out training patients did not rise with the label, so that",
+        "every probability is the share of fractures and every answer *doubt*; the AUROC is of the",
+        "score.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -43,7 +43,7 @@ class RadiomicsReader:
         if self.learner.plan is None or self.learner.reads is None:
             raise ModelError(
                 "a learner that reads images has a plan and says which images it is for",
-                got="neither" if self.learner.plan is self.learner.reads else "one of the two",
+                got=f"plan {self.learner.plan}, reads {self.learner.reads}",
                 cure="fit it with plan= and reads=",
             )
 
@@ -78,7 +78,8 @@ class RadiomicsReader:
         answers = tuple(self.predict_image(image) for image in study.images)
         assessed = [answer for answer in answers if answer.probability is not None]
         if not assessed:
-            said = [one.reason for one in (*answers, *study.unreadable)]
+            said = [answer.reason for answer in answers]
+            said += [file.reason for file in study.unreadable]
             return Prediction(
                 study_key=study.key,
                 status="not_assessed",

@@ -42,3 +42,7 @@ class KnownScore(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, values: Values) -> Values:
         """Return the column."""
         return np.asarray(values[:, 0])
+
+    def predict(self, values: Values) -> Labels:
+        """Return the class by the sign of the column; scikit-learn asks that it exists."""
+        return np.asarray(self.classes_[(values[:, 0] > 0).astype(np.int64)])
