@@ -1,7 +1,7 @@
 """How well classical learners tell a fracture from radiomics: leave one patient out.
 
     fracturax prepare pairs --root ../shared/data/pelvic-ct --out PAIRS
-    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--out FOLDER]
+    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--out FOLDER] [--sets all grey shape]
 
 PAIRS also holds radiomics_ct.csv (a row a place) and radiomics_film.csv (a row a film): features of
 the bone's mask within the central 48^3 voxels and 112 x 112 pixels. The mask is the reference's, so
@@ -80,11 +80,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     options = parser.parse_args()
     pairs = open_pairs(options.root)
     of_ct = {one.ct_path.relative_to(pairs.folder).as_posix(): one for one in pairs.cases}
     of_film = {one.name: one for one in pairs.cases}
-    results: dict[str, Any] = {}
     tables: dict[str, str] = {}
     read = {}
     for kind, cases in (("ct", of_ct), ("film", of_film)):
@@ -94,7 +94,8 @@ def main() -> None:
         labels = np.array([int(cases[key].label) for key in keys])
         patients = np.array([cases[key].patient for key in keys])
         read[kind] = (names, values, labels, patients)
-    for which in SETS:
+    results = finished(options.out / "learners.json", pairs.sha256, tables)
+    for which in options.sets:
         for kind, (names, values, labels, patients) in read.items():
             is_shape = np.array(["_shape" in name for name in names])
             keep = {"all": np.ones_like(is_shape), "grey": ~is_shape, "shape": is_shape}[which]
