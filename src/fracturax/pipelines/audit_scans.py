@@ -68,7 +68,7 @@ def audit_scans(
     base = root if root.is_dir() else root.parent
     conflicts: list[TableConflict] = []
     cases: tuple[Case, ...] = ()
-    notes = NOTES
+    notes: tuple[str, ...] = NOTES
     try:
         cases = open_dataset(name, root=root)
     except DataError as error:

@@ -86,7 +86,7 @@ def read_sample(
             if unsaid
             else "the predictions are not those of the model",
             got=", ".join(sorted(names)),
-            cure=f"give predictions of {model.identity.label}; fracturax evaluate --table makes them",
+            cure=f"give those of {model.identity.label}, of fracturax evaluate --table",
         )
     region = units.columns.get("region", np.full(len(units.table), ""))
     return Sample(units.table, region, source)

@@ -137,7 +137,6 @@ def measure_robustness(
         LeakageError: If the model was trained on one of the cases.
         DataError: If fewer than two cases of either class can be read, or cases are CTs.
     """
-
     refuse_scans(cases, what="films are spoiled in known ways")
 
     def answer(numbered: tuple[int, Case]) -> Answers | None:
