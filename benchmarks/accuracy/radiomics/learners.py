@@ -1,7 +1,7 @@
 """How well classical learners tell a fracture from radiomics: leave one patient out.
 
     fracturax prepare pairs --root ../shared/data/pelvic-ct --out PAIRS
-    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--out FOLDER] [--sets all grey shape]
+    python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--sets all grey shape]
 
 PAIRS also holds radiomics_ct.csv (a row a place) and radiomics_film.csv (a row a film): features of
 the bone's mask within the central 48^3 voxels and 112 x 112 pixels. The mask is the reference's, so
@@ -108,6 +108,16 @@ def main() -> None:
                 spent = time.perf_counter() - start
                 print(f"{kind} {which} {name}: {shown} ({spent:.0f} s)", flush=True)
         write(options.out, results, pairs.sha256, tables)
+
+
+def finished(path: Path, pairs_sha256: str, tables: dict[str, str]) -> dict[str, Any]:
+    """Return the sets that an earlier run finished on the same tables; else nothing."""
+    if not path.is_file():
+        return {}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    same = (pairs_sha256, tables, SEED)
+    known = (document["pairs_sha256"], document["tables_sha256"], document["seed"])
+    return dict(document["results"]) if known == same else {}
 
 
 def write(folder: Path, results: dict[str, Any], pairs_sha256: str, tables: dict[str, str]) -> None:
