@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from dicom_builders import film, save
 from fracturax.core.geometry import Box
+from tiny_ct import CT_BUILDERS, CT_UNLABEL
 from tiny_release import COLUMNS, ROWS, DrawnFilm, draw_film, write_release
 
 FILMS = 6
@@ -204,7 +206,8 @@ def write_dicom(root: Path) -> dict[str, Truth]:
     return truths
 
 
-BUILDERS: dict[str, Callable[[Path], dict[str, Truth]]] = {
+BUILDERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    **CT_BUILDERS,
     "fracatlas": write_fracatlas,
     "folder": write_folder,
     "csv": write_csv,
@@ -225,6 +228,7 @@ def _unlabel_yolo(root: Path) -> None:
 
 
 UNLABEL: dict[str, tuple[str, Callable[[Path], object]]] = {
+    **CT_UNLABEL,
     "fracatlas": (
         "images/Non_fractured/IMG0000001.jpg",
         lambda root: _replace(

@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from fracturax.core.anatomy import Region
 from fracturax.core.geometry import Box
+from fracturax.core.labels import LabelVolume
 from fracturax.core.study import Study
+
+CaseModality = Literal["film", "ct"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,38 @@ class Polygon:
     """The outline of a fracture as `(row, column)` points, in pixels of the original image."""
 
     points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class SliceBox:
+    """A fracture marked on one slice of a CT.
+
+    Args:
+        slice_number: The slice as the data set numbers it; in a DICOM series whose files are
+            named by number that of the file. It is no index into a `Volume`, whose slices are in
+            order of position.
+        box: Where, in pixels of that slice.
+    """
+
+    slice_number: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Part:
+    """One bone, vertebra or fracture of a CT that the reference speaks of.
+
+    Args:
+        name: What it is called (`L1`, `sacrum`, `fracture 3`).
+        label: Its value in the mask; None where there is no mask or it is not known.
+        fracture: Whether it is fractured; None where nobody says.
+        kind: The kind of fracture in the data set's words (`displaced`, `Genant 2`), or empty.
+    """
+
+    name: str
+    label: int | None = None
+    fracture: bool | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +67,9 @@ class Reference:
         hardware: Whether it shows metal implants; None where unknown.
         views: Projections it shows (`frontal`, `lateral`, `oblique`).
         several_exposures: Whether the film holds more than one exposure; None where unknown.
+        kind: The kind of fracture, where the data set has several; else empty.
+        parts: Bones, vertebrae or single fractures of a CT, each with its own answer.
+        slice_boxes: Fractures marked on slices of a CT; None where nobody marked them.
     """
 
     fracture: bool
@@ -40,6 +79,9 @@ class Reference:
     hardware: bool | None = None
     views: tuple[str, ...] = ()
     several_exposures: bool | None = None
+    kind: str = ""
+    parts: tuple[Part, ...] = ()
+    slice_boxes: tuple[SliceBox, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +94,8 @@ class Case:
         name: Names the case within its data set.
         reference: The truth.
         patient_key: Cases that share it are never put on two sides of a split. A salted hash
-            where the patient is known, else the group of copies and neighbours.
+            where the patient is known, else the group of copies and neighbours. Of a public data
+            set whose patients have public numbers it is made of these without a salt.
         open: Reads the study.
         group: Hospital, device or acquisition group, in the data set's own words; None where
             unknown. A split that holds out a group goes by it.
@@ -62,6 +105,8 @@ class Case:
             None where it says none.
         path: The file it is read from, or the folder that holds its files and no other's; None
             where there is neither.
+        modality: `film` where the study is radiographs, `ct` where it is a volume.
+        open_labels: Reads the mask of a CT, on the grid it is stored in; None where there is none.
     """
 
     name: str
@@ -72,6 +117,8 @@ class Case:
     date: str | None = field(default=None, repr=False)
     split: str | None = None
     path: Path | None = None
+    modality: CaseModality = "film"
+    open_labels: Callable[[], LabelVolume] | None = field(default=None, compare=False, repr=False)
 
 
 def patient_key(identifier: str, *, salt: str) -> str:

@@ -86,7 +86,7 @@ def image_files(folder: Path, *, root: Path) -> list[Path]:
     Raises:
         DataError: If a link leads out of the root or to a folder, or there are too many files.
     """
-    found = [path for path in _walk(folder, root) if claims_to_be_image(path.name)]
+    found = [path for path in walk(folder, root) if claims_to_be_image(path.name)]
     for path in found:
         if not path.name.isprintable():  # bytes that are no UTF-8 come as surrogates
             raise DataError(
@@ -99,7 +99,7 @@ def image_files(folder: Path, *, root: Path) -> list[Path]:
 
 def holds_an_image(folder: Path, *, root: Path) -> bool:
     """Whether there is a file below a folder that promises an image."""
-    return any(claims_to_be_image(path.name) for path in _walk(folder, root))
+    return any(claims_to_be_image(path.name) for path in walk(folder, root))
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -108,7 +108,13 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: natural_order(path.name))
 
 
-def _walk(folder: Path, root: Path) -> Iterator[Path]:
+def walk(folder: Path, root: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are not hidden, in no order.
+
+    Raises:
+        DataError: If there are too many, folders are nested too deep, or a link that could bring
+            in foreign files leads out of the root.
+    """
     pending = [(folder, 0)]
     count = 0
     while pending:

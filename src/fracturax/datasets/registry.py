@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from fracturax.core.case import CaseModality
 from fracturax.core.registry import Registry
 
 OWN = "your own"
@@ -75,6 +76,11 @@ class DatasetEntry:
         release: What `fetch` downloads, where it can.
         survey: Surveyor for the audit, `Callable[[Path], Survey]`: it notes what the loader
             refuses, and reads the rest. Where there is none the audit asks the loader.
+        modality: Whether its cases are films or CTs.
+        kinds: Kinds of fracture that `reference.kind` tells apart; none where the task is
+            fracture or not.
+        has_healthy: Whether it holds cases without fracture; without them nothing can be said of
+            how well fractures are found.
     """
 
     name: str
@@ -88,6 +94,9 @@ class DatasetEntry:
     has_patients: bool = False
     release: Release | None = None
     survey: str = ""
+    modality: CaseModality = "film"
+    kinds: tuple[str, ...] = ()
+    has_healthy: bool = True
 
     @property
     def is_own(self) -> bool:
@@ -149,6 +158,90 @@ DATASETS = Registry(
                 films=4083,
                 check="fracturax.datasets.fracatlas:check_copy",
             ),
+        ),
+        DatasetEntry(
+            name="fracture_mnist",
+            code="fracturax.datasets.fracture_mnist:open_fracture_mnist",
+            recognition="fracturax.datasets.fracture_mnist:is_fracture_mnist",
+            shape="fracturemnist3d.npz or fracturemnist3d_64.npz",
+            paper="Yang et al., Scientific Data 10, 41 (2023), doi 10.1038/s41597-022-01721-8",
+            licence="CC BY 4.0",
+            source="doi 10.5281/zenodo.10519652",
+            grouping=(
+                "No patient is known in this data set, and a patient may have several fractures in "
+                "it: each part of the authors' split was kept together."
+            ),
+            modality="ct",
+            kinds=("buckle", "nondisplaced", "displaced"),
+            has_healthy=False,
+        ),
+        DatasetEntry(
+            name="ribfrac",
+            code="fracturax.datasets.ribfrac:open_ribfrac",
+            recognition="fracturax.datasets.ribfrac:is_ribfrac",
+            shape="ribfrac-*-info*.csv, and *-image.nii.gz and *-label.nii.gz in any folders",
+            paper="Jin et al., EBioMedicine 62, 103106 (2020), doi 10.1016/j.ebiom.2020.103106",
+            licence="CC BY-NC 4.0",
+            source="doi 10.5281/zenodo.3893508, 10.5281/zenodo.3893498, 10.5281/zenodo.3893496",
+            grouping="Each CT is of another patient, as the authors number them.",
+            modality="ct",
+        ),
+        DatasetEntry(
+            name="verse",
+            code="fracturax.datasets.verse:open_verse",
+            recognition="fracturax.datasets.verse:is_verse",
+            shape="rawdata/sub-*/*_ct.nii.gz beside derivatives/, and a *grading*.csv",
+            paper=(
+                "Loeffler et al., Radiology: Artificial Intelligence 2(4), e190138 (2020), "
+                "doi 10.1148/ryai.2020190138; Sekuboyina et al., Medical Image Analysis 73, 102166 "
+                "(2021), doi 10.1016/j.media.2021.102166"
+            ),
+            licence="CC BY-SA 4.0; sub-gl* are said to be CC BY-NC-ND",
+            source="https://github.com/anjany/verse, doi 10.1148/ryai.2020190138",
+            grouping="CTs of one subject of the authors were kept on one side of every split.",
+            modality="ct",
+        ),
+        DatasetEntry(
+            name="spineweb",
+            code="fracturax.datasets.spineweb:open_spineweb",
+            recognition="fracturax.datasets.spineweb:is_spineweb",
+            shape="images/, masks/ and scores/scores.csv (xVertSeg), or fractures.csv",
+            paper=(
+                "Korez et al., IEEE Transactions on Medical Imaging 34(8), 1649-1662 (2015), "
+                "doi 10.1109/TMI.2015.2389334"
+            ),
+            licence="not verified here: ask the authors of xVertSeg",
+            source="http://lit.fe.uni-lj.si/xVertSeg, doi 10.1109/TMI.2015.2389334",
+            grouping="No patient is known in this data set; each CT stands for itself.",
+            modality="ct",
+        ),
+        DatasetEntry(
+            name="rsna_cervical",
+            code="fracturax.datasets.rsna_cervical:open_rsna_cervical",
+            recognition="fracturax.datasets.rsna_cervical:is_rsna_cervical",
+            shape="train.csv with StudyInstanceUID, patient_overall, C1 ... C7 and train_images/",
+            paper=(
+                "Lin et al., Radiology: Artificial Intelligence 5(5), e230034 (2023), "
+                "doi 10.1148/ryai.230034"
+            ),
+            licence="RSNA's terms: non-commercial use only, with citation",
+            source="Kaggle rsna-2022-cervical-spine-fracture-detection, doi 10.1148/ryai.230034",
+            grouping="No patient is known in this data set; each study stands for itself.",
+            modality="ct",
+        ),
+        DatasetEntry(
+            name="pengwin",
+            code="fracturax.datasets.pengwin:open_pengwin",
+            recognition="fracturax.datasets.pengwin:is_pengwin",
+            shape="PENGWIN_CT_train_images_part*/NNN.mha and PENGWIN_CT_train_labels/NNN.mha",
+            paper=(
+                "Liu et al., MICCAI 2023, 312-321, doi 10.1007/978-3-031-43996-4_30; "
+                "Sang et al., arXiv 2504.02382 (2025)"
+            ),
+            licence="CC BY 4.0",
+            source="doi 10.5281/zenodo.10927452",
+            grouping="No patient is known in this data set; each CT stands for itself.",
+            modality="ct",
         ),
         DatasetEntry(
             name="folder",

@@ -262,3 +262,16 @@ def part(text: str) -> str:
     if word == "all":
         raise ValueError("must not be 'all', which means every part")
     return word
+
+
+def whole(text: str) -> int:
+    """Return a whole number, as tables write it (`3`, `3.0`).
+
+    Example:
+        >>> whole("3"), whole("-1.0")
+        (3, -1)
+    """
+    value = number(text)
+    if not value.is_integer():
+        raise ValueError("must be a whole number")
+    return int(value)
