@@ -34,9 +34,9 @@ _FRAME = 0.012
 _CRISP = 0.05
 _ALONG, _STRIP = 0.5, 0.08
 _WIDEST = 0.2
-_TRUNK = (0.42, 0.52)
+_TRUNK = (0.5, 0.6)
 _CAST = (0.05, 0.10)
-_SKIN, _LIMB = 0.012, 0.14
+_SKIN, _LIMB, _CUT = 0.012, 0.14, 0.5
 _MOST_BONE = (0.5, 0.6)
 _LEAST_SHUTTER = 0.01
 _LEAST_PART = 0.0015
@@ -183,7 +183,9 @@ def _unsuited(body: Mask, inner: Mask, bone: Mask) -> dict[str, float]:
     radius = _LIMB / 2 * size
     thick = cv2.distanceTransform((depth < radius).astype(np.uint8), cv2.DIST_L2, 5) <= radius + 1
     rim = bone & ~_eroded(bone)
-    at_the_skin = rim & (depth <= _SKIN * size) & thick & bool((depth >= radius).any())
+    near = max(1, round(_SKIN * size))
+    skin_zone = (depth <= near) & ~_cut_off(body, near)
+    at_the_skin = rim & skin_zone & thick & bool((depth >= radius).any())
     share = float(bone.sum() / max(inner.sum(), 1))
     skin = float(at_the_skin.sum() / max(rim.sum(), 1))
     return {
@@ -191,6 +193,20 @@ def _unsuited(body: Mask, inner: Mask, bone: Mask) -> dict[str, float]:
         "what looks like bone lies at the skin: a cast, a splint or metal": 1 - _ramp(skin, *_CAST),
         f"bone would be {share:.0%} of the body": 1 - _ramp(share, *_MOST_BONE),
     }
+
+
+def _cut_off(body: Mask, near: int) -> Mask:
+    """Return the lines near where the body is cut straight, by a dark frame or a shutter."""
+    cut = np.zeros(body.shape, bool)
+    for lines, shown in ((body, cut), (body.T, cut.T)):
+        counts = lines.sum(axis=1)
+        places = np.flatnonzero(counts)
+        # Three lines, because the corners of what `find_body` returns are round.
+        if len(places) and counts[places[:3]].max() >= _CUT * counts.max():
+            shown[: places[0] + near + 1] = True
+        if len(places) and counts[places[-3:]].max() >= _CUT * counts.max():
+            shown[places[-1] - near :] = True
+    return cut
 
 
 def _without_strips(bone: Mask, body: Mask) -> Mask:
