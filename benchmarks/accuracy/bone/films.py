@@ -5,11 +5,13 @@
 `films.csv` beside this script names films of FracAtlas, drawn at random within kinds (several
 exposures, hip, shoulder, metal, several regions, fractured legs and hands), and whether one reader,
 no radiologist, called the outlines right: most of what is outlined is bone (metal in it counts) and
-much of the bone is outlined. `seen` films were graded with the quality of that time in sight, and
-the rule that lowers it on casts, trunks and too much bone was made on them; `fresh` films were
-graded from the outlines alone, after that rule was written, and its threshold for trunks was raised
-once before their qualities were looked at, because a drawn leg was refused. Films with a cast or
-splint were called so by eye. Outlines do not depend on the rule.
+much of the bone is outlined. `seen` films were graded
+with the quality of that time in sight, and the rules that lower it (trunks, casts, too much bone)
+were made on them. `fresh` films were graded from the outlines alone, before their qualities were
+looked at. Afterwards two things were changed because drawn legs were refused, not to fit these
+films: the width from which a body is a trunk was raised, and a frame that cuts a limb is no skin.
+So `fresh` is not wholly untouched. `cast` means that one was seen. Outlines do not depend on the
+rules.
 
 The result holds numbers only: how often a mask is called usable where it is right and where not.
 """
