@@ -34,6 +34,10 @@ _FRAME = 0.012
 _CRISP = 0.05
 _ALONG, _STRIP = 0.5, 0.08
 _WIDEST = 0.2
+_TRUNK = (0.5, 0.6)
+_CAST = (0.05, 0.10)
+_SKIN, _LIMB, _CUT = 0.012, 0.14, 0.5
+_MOST_BONE = (0.5, 0.6)
 _LEAST_SHUTTER = 0.01
 _LEAST_PART = 0.0015
 _LARGEST_HOLE = 0.01
@@ -46,8 +50,9 @@ class BoneMask:
 
     Args:
         mask: True on bone, shape of the film.
-        quality: 0 to 1: how well bone stands out, how crisp its edge is, and whether there is as
-            much of it as in a limb. A score of plausibility, not a probability.
+        quality: 0 to 1: how well bone stands out, how crisp its edge is, and whether the film is
+            one that this works on: a limb without a cast. A score of plausibility, not a
+            probability.
         reason: Why the mask is not usable; empty where it is.
     """
 
@@ -66,7 +71,8 @@ def segment_bone(film: Radiograph, *, method: Method = "multi_otsu") -> BoneMask
 
     Air is left out; what remains is compared with its surroundings, so that a thick part of a
     limb is not taken for bone; a threshold parts bone from soft tissue; small parts go, small
-    holes are filled. Metal counts as bone.
+    holes are filled. Metal counts as bone. On trunks, and on limbs in a cast or beside metal
+    outside the body, this does not work; there the quality is low and the reason says so.
 
     Args:
         film: What to segment.
@@ -87,6 +93,12 @@ def segment_bone(film: Radiograph, *, method: Method = "multi_otsu") -> BoneMask
     bone = _without_strips(_clean((relief > threshold) & inner), inner)
     bone = _crisp_parts(bone, small, inner)
     quality, reason = _judge(small, relief, inner, bone, threshold)
+    unsuited = _unsuited(body.mask, inner, bone)
+    worst = min(unsuited, key=lambda fact: unsuited[fact])
+    if quality > 0 and unsuited[worst] < 1:
+        # Not one fact among many: whatever else looks right, the method is not made for it.
+        quality *= unsuited[worst]
+        reason = worst if quality < USABLE else ""
     return BoneMask(enlarge(bone, film.pixels.shape), quality, reason)
 
 
@@ -147,9 +159,7 @@ def _judge(
             separability(relief[body], threshold), 0.45, 0.7
         ),
         "the edge of what looks like bone is blurred": _ramp(rim, 0.03, 0.12),
-        f"bone would be {share:.0%} of the body": min(
-            _ramp(share, 0.03, 0.1), _ramp(0.65 - share, 0.0, 0.2)
-        ),
+        f"bone would be {share:.0%} of the body": _ramp(share, 0.03, 0.1),
         "the film is mostly noise": _ramp(0.7 - _noise_share(small), 0.0, 0.3),
         "what looks like bone is as wide as the body": _ramp(0.4 - _thick_share(bone), 0.0, 0.3),
         "what looks like bone ends at the edge of the film": _ramp(
@@ -159,6 +169,44 @@ def _judge(
     quality = float(np.prod(list(facts.values())) ** (1 / len(facts)))
     reason = min(facts, key=lambda fact: facts[fact]) if quality < USABLE else ""
     return quality, reason
+
+
+def _unsuited(body: Mask, inner: Mask, bone: Mask) -> dict[str, float]:
+    """Return what a film may show that this is not made for, and how sure it does not: 0 to 1.
+
+    Bone at the skin is a cast or a splint where the limb behind it is thick; a finger is not.
+    """
+    size = max(body.shape)
+    # Where the body fills the film there is no air to measure from: it is as thick as can be.
+    depth = cv2.distanceTransform(body.astype(np.uint8), cv2.DIST_L2, 5)
+    width = 1.0 if body.all() else 2 * float(depth.max()) / size
+    radius = _LIMB / 2 * size
+    thick = cv2.distanceTransform((depth < radius).astype(np.uint8), cv2.DIST_L2, 5) <= radius + 1
+    rim = bone & ~_eroded(bone)
+    near = max(1, round(_SKIN * size))
+    skin_zone = (depth <= near) & ~_cut_off(body, near)
+    at_the_skin = rim & skin_zone & thick & bool((depth >= radius).any())
+    share = float(bone.sum() / max(inner.sum(), 1))
+    skin = float(at_the_skin.sum() / max(rim.sum(), 1))
+    return {
+        "the body fills the film: a trunk, or no air around a limb": 1 - _ramp(width, *_TRUNK),
+        "what looks like bone lies at the skin: a cast, a splint or metal": 1 - _ramp(skin, *_CAST),
+        f"bone would be {share:.0%} of the body": 1 - _ramp(share, *_MOST_BONE),
+    }
+
+
+def _cut_off(body: Mask, near: int) -> Mask:
+    """Return the lines near where the body is cut straight, by a dark frame or a shutter."""
+    cut = np.zeros(body.shape, bool)
+    for lines, shown in ((body, cut), (body.T, cut.T)):
+        counts = lines.sum(axis=1)
+        places = np.flatnonzero(counts)
+        # Three lines, because the corners of what `find_body` returns are round.
+        if len(places) and counts[places[:3]].max() >= _CUT * counts.max():
+            shown[: places[0] + near + 1] = True
+        if len(places) and counts[places[-3:]].max() >= _CUT * counts.max():
+            shown[places[-1] - near :] = True
+    return cut
 
 
 def _without_strips(bone: Mask, body: Mask) -> Mask:

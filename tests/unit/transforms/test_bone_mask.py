@@ -115,3 +115,26 @@ def test_a_bar_along_an_edge_is_no_bone() -> None:
     assert found.mask[:22].mean() < 0.1
     dice = 2 * (found.mask & bones).sum() / (found.mask.sum() + bones.sum())
     assert dice > 0.8
+
+
+def test_a_limb_in_a_cast_is_not_called_sure_and_the_same_limb_without_is() -> None:
+    film, _ = _leg(rows=600)
+    pixels = film.pixels.copy()
+    row, column = np.mgrid[:600, :300]
+    # A shell of plaster on the skin, as bright as bone, and as uneven as plaster is.
+    shell = (np.abs(np.abs(column - 150) - 90 + 4 * np.sin(row / 40)) < 7) & (row > 40)
+    pixels[shell] = 0.6
+    found = segment_bone(Radiograph(pixels))
+    assert not found.is_usable
+    assert "cast" in found.reason
+    assert segment_bone(film).quality > found.quality + 0.3
+
+
+def test_a_trunk_is_not_called_sure() -> None:
+    row, column = np.mgrid[:420, :500].astype(float)
+    film = 0.04 + 0.45 * np.sqrt(np.clip(1 - ((column - 250) / 235) ** 2, 0, None))
+    spine = (np.abs(column - 250) < 25) & (row % 60 < 50)
+    film = cv2.GaussianBlur(film + 0.3 * spine, (0, 0), 1.2).astype(np.float32)
+    found = segment_bone(Radiograph(np.clip(film, 0, 1)))
+    assert not found.is_usable
+    assert "trunk" in found.reason
