@@ -32,15 +32,15 @@ class FusionOutput(NamedTuple):
         logits: One a class, shape `(b, classes)`; generated features take part.
         real_logits: The same from what is present alone; equal where nothing is generated.
         weights: Share of each stream, shape `(b, 5)`; 0 where it is absent, their sum is 1.
-        xray_map: Logit of a fracture, cell by cell of the film, shape of the input's.
-        ct_map: The same of the CT.
+        xray_where: Logit of a fracture, cell by cell of the film, shape of the input's.
+        ct_where: The same of the CT.
     """
 
     logits: Tensor
     real_logits: Tensor
     weights: Tensor
-    xray_map: Tensor
-    ct_map: Tensor
+    xray_where: Tensor
+    ct_where: Tensor
 
 
 class Fused(NamedTuple):
