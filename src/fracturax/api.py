@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from fracturax.core.case import Case
 from fracturax.core.errors import MissingExtraError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fracturax.evaluation import Evaluation
     from fracturax.models.bundle import Bundle
     from fracturax.models.runtime import XrayPredictor
+    from fracturax.models.volume_reader import VolumePredictor
 
 
 def open(path: str | Path) -> Study:
@@ -29,24 +30,31 @@ def open(path: str | Path) -> Study:
     return open_study(Path(path))
 
 
+@overload
+def load(
+    model: Literal["xray"] = "xray", *, precision: str | None = None, threads: int = 0
+) -> XrayPredictor: ...
+@overload
+def load(
+    model: str | Path, *, precision: str | None = None, threads: int = 0
+) -> XrayPredictor | VolumePredictor: ...
 def load(
     model: str | Path = "xray", *, precision: str | None = None, threads: int = 0
-) -> XrayPredictor:
+) -> XrayPredictor | VolumePredictor:
     """Load a model: the name of one that comes with the package, or a bundle's folder.
 
     Args:
-        model: Name or folder.
+        model: Name or folder; `xray` reads radiographs, `ct` reads CT.
         precision: Graph to run; the bundle's default if None.
         threads: Threads of one inference; 0 takes all cores.
 
     Raises:
-        UnknownNameError: If there is no such model.
+        UnknownNameError: If there is no such model, or it has no such precision.
         ModelError: If the bundle is damaged or was changed.
     """
-    from fracturax.models.bundle import load_bundle
-    from fracturax.models.runtime import XrayPredictor
+    from fracturax.models.readers import load_reader
 
-    return XrayPredictor(load_bundle(model), precision=precision, threads=threads)
+    return load_reader(model, precision=precision, threads=threads)
 
 
 def audit(

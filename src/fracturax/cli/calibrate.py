@@ -44,12 +44,13 @@ def calibrate(
 
     Writes a new bundle; where the cases are too few it says how many it takes.
     """
-    from fracturax.api import load
     from fracturax.evaluation.guarantee import Promise
+    from fracturax.models.bundle import load_bundle
+    from fracturax.models.runtime import XrayPredictor
     from fracturax.pipelines.calibrate import calibrate as run
     from fracturax.pipelines.calibrate import read_sample
 
-    predictor = load(model, threads=1)
+    predictor = XrayPredictor(load_bundle(model), threads=1)
     promise = Promise(ppv=ppv, npv=npv, confidence=confidence)
     sample = read_sample(predictor, cases, source=source, progress=progress)
     bundle, proof = run(

@@ -139,10 +139,12 @@ def evaluate(
             got=f"the model {subject}",
             cure="a model brings its own boxes; --out writes them",
         )
-    from fracturax.api import load
     from fracturax.datasets import open_dataset
+    from fracturax.models.bundle import load_bundle
+    from fracturax.models.runtime import XrayPredictor
 
-    model, cases = load(subject, threads=1), open_dataset(dataset, root=root, split=split)
+    model = XrayPredictor(load_bundle(subject), threads=1)
+    cases = open_dataset(dataset, root=root, split=split)
     if corrupt:
         from fracturax.pipelines.corrupt import measure_robustness
 

@@ -13,6 +13,7 @@ from fracturax.core.errors import FracturaXError
 
 if TYPE_CHECKING:
     from fracturax.models.bundle import Bundle
+    from fracturax.models.volume_bundle import VolumeBundle
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,14 +70,20 @@ def _known() -> dict[str, dict[str, Any]]:
 
 def _state(name: str) -> dict[str, Any]:
     from fracturax.models.bundle import load_bundle
+    from fracturax.models.store import find_bundle
+    from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
 
     try:
-        return _facts(load_bundle(name))
+        folder = find_bundle(name)
+        if is_volume_bundle(folder):
+            return _facts(load_volume_bundle(folder))
+        return _facts(load_bundle(folder))
     except FracturaXError as error:
         return {"state": str(error)}
 
 
-def _facts(bundle: Bundle) -> dict[str, Any]:
+def _facts(bundle: Bundle | VolumeBundle) -> dict[str, Any]:
+    from fracturax.models.bundle import Bundle
     from fracturax.models.store import packaged_bundles
 
     manifest, training = bundle.manifest, dict(bundle.manifest.training)
@@ -84,9 +91,12 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "state": "verified",
         "version": manifest.version,
         "created": manifest.created,
-        "network": manifest.network,
+        "network": bundle.manifest.network
+        if isinstance(bundle, Bundle)
+        else bundle.manifest.volume_network,
         "data": training.get("data"),
         "films": int(training["films"]) if "films" in training else None,
+        "cubes": int(training["cubes"]) if "cubes" in training else None,
         "bytes": sum(path.stat().st_size for path in bundle.folder.iterdir()),
         "sha256": bundle.sha256,
         "folder": str(bundle.folder),
@@ -102,9 +112,10 @@ def _show(models: dict[str, dict[str, Any]], *, as_json: bool) -> None:
         if facts["state"] != "verified":
             words.print(f"{name}: {facts['state']}", style="bold red", markup=False)
             continue
-        learned = (
-            f"{facts['films']} films of {facts['data']}" if facts["films"] else "unknown films"
-        )
+        learned = "unknown data"
+        for kind in ("films", "cubes"):
+            if facts[kind]:
+                learned = f"{facts[kind]} {kind} of {facts['data']}"
         words.print(
             f"{name:20} {facts['version']}, {facts['bytes'] / 1e6:.1f} MB, trained on {learned}, "
             f"{facts['sha256'][:12]}, verified",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from fracturax.cli.console import JsonOption, print_json, show_progress, words
+from fracturax.cli.console import JsonOption, print_json, progress, show_progress, words
 from fracturax.core.errors import UnreadableImageError
-from fracturax.core.prediction import Status
+from fracturax.core.prediction import Predictor, Status
+from fracturax.core.progress import silent
 from fracturax.core.report import RESEARCH_USE_NOTICE
 
 _STYLES: dict[Status, str] = {
@@ -30,7 +32,13 @@ Forms = Annotated[
         help="Of html, json, png, csv; DICOM sr, seg, gsps, sc, ko, pdf; fhir, hl7; with commas.",
     ),
 ]
-Model = Annotated[str, typer.Option("--model", help="Name of a model, or a bundle's folder.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Name of a model, or a bundle's folder; else xray for films and ct for CT.",
+    ),
+]
 Precision = Annotated[
     str | None, typer.Option("--precision", help="fp32 or int8; the bundle's default if not given.")
 ]
@@ -45,15 +53,15 @@ def add_to(app: typer.Typer) -> None:
 def read(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Films, folders, zips or DICOMDIRs.", show_default=False),
+        typer.Argument(help="Films, CT, folders, zips or DICOMDIRs.", show_default=False),
     ],
     out: Out = Path("results"),
     forms: Forms = "html,json,png",
-    model: Model = "xray",
+    model: Model = None,
     precision: Precision = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read radiographs: an answer and a report for each study."""
+    """Read radiographs and CT: an answer and a report for each study."""
     read_paths(paths, out=out, forms=forms, model=model, precision=precision, as_json=as_json)
 
 
@@ -73,18 +81,17 @@ def read_paths(
     *,
     out: Path,
     forms: str = "html,json,png",
-    model: str = "xray",
+    model: str | None = None,
     precision: str | None = None,
     as_json: bool = False,
 ) -> None:
     """Find, read, write, and say what was found."""
-    from fracturax.api import load
     from fracturax.pipelines.read import Written, find_all, read_to_folder
     from fracturax.reporting import report_document
 
     studies = find_all(paths)
     workers = min(len(studies), os.cpu_count() or 1)
-    predictor = load(model, precision=precision, threads=1 if workers > 1 else 0)
+    predictor = _reader(model, precision=precision, workers=workers)
     chosen = [form for form in forms.split(",") if form]
     reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
     documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
@@ -118,6 +125,24 @@ def read_paths(
         raise UnreadableImageError("nothing could be read", got=reason)
     if nothing_written and "csv" not in chosen:
         raise left_out[0][1].error
+
+
+def _reader(model: str | None, *, precision: str | None, workers: int) -> Predictor:
+    """Load the model that was asked for; else films and CT have one each, loaded when needed."""
+    from fracturax.models.readers import ReaderByImage, load_reader
+
+    def loaded(name: str) -> Predictor:
+        # One bar a study is drawn already; a lone CT takes long enough to tell of its slabs.
+        tell = progress if workers == 1 else silent
+        threads = 1 if workers > 1 else 0
+        own = precision if name != "ct" else None
+        return load_reader(name, precision=own, threads=threads, progress=tell)
+
+    if model is not None:
+        return load_reader(
+            model, precision=precision, threads=1 if workers > 1 else 0, progress=progress
+        )
+    return ReaderByImage(partial(loaded, "xray"), partial(loaded, "ct"))
 
 
 def _table() -> Table:

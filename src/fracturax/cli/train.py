@@ -51,7 +51,8 @@ def train(
     """Cross-validate a recipe, train it on all films, and write the calibrated bundle.
 
     The recipe of a U-Net learns from films with masks instead, and is tested on patients that were
-    held out. A run that was stopped goes on from its last epoch when it is started again.
+    held out; one of the CT stream learns from prepared pairs, leaving one patient out. A run that
+    was stopped goes on from its last epoch when it is started again.
     """
     try:
         import torch  # noqa: F401
@@ -64,6 +65,7 @@ def train(
     from fracturax.pipelines.train import train as run_recipe
     from fracturax.training.recipe import load_recipe
     from fracturax.training.segment_recipe import is_segmenter_recipe
+    from fracturax.training.volume_recipe import is_volume_recipe
 
     passport = None if split is None else Split.read(split)
     if is_segmenter_recipe(recipe):
@@ -76,6 +78,22 @@ def train(
                 weights=weights,
                 max_steps=max_steps,
                 split=passport,
+                bundle=bundle,
+                version=version,
+            ),
+            as_json=as_json,
+        )
+        return
+    if is_volume_recipe(recipe):
+        _refuse(recipe, split=split, clean=clean, results=results)
+        _tell(
+            _train_volume(
+                recipe,
+                root=root,
+                out=out,
+                weights=weights,
+                folds=fold,
+                max_steps=max_steps,
                 bundle=bundle,
                 version=version,
             ),
@@ -160,13 +178,51 @@ def _train_segmenter(
     }
 
 
+def _train_volume(
+    recipe: Path,
+    *,
+    root: Path,
+    out: Path,
+    weights: Path | None,
+    folds: list[int] | None,
+    max_steps: int | None,
+    bundle: Path | None,
+    version: str,
+) -> dict[str, object]:
+    from fracturax.pipelines.train_volume import train_volume
+    from fracturax.training.volume_recipe import load_volume_recipe
+
+    parsed = load_volume_recipe(recipe)
+    if weights is not None:
+        parsed = parsed.with_weights(str(weights.resolve()))
+    trained = train_volume(
+        parsed,
+        root=root,
+        out=out / parsed.name,
+        bundle=bundle,
+        version=version,
+        folds=folds,
+        max_steps=max_steps,
+        progress=progress,
+    )
+    document: dict[str, object] = {
+        "run": str(trained.folder),
+        "cubes": len(trained.out_of_fold.cubes),
+        "predictions": str(trained.folder / "predictions.csv"),
+    }
+    if trained.bundle is not None:
+        document |= {"bundle": str(trained.bundle.folder), "bundle_sha256": trained.bundle.sha256}
+    return document
+
+
 def _refuse(recipe: Path, **options: object) -> None:
     given = [f"--{name}" for name, value in options.items() if value is not None]
     if given:
         raise ConfigError(
-            "a segmenter is trained once, on films with masks",
+            "this recipe does not take an option: a segmenter is trained once, on films with "
+            "masks, and the CT stream leaves one patient out",
             got=f"{', '.join(given)} with {recipe.name}",
-            cure="leave it out; give --split for another split",
+            cure="leave it out",
         )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fracturax.core.anatomy import Region
 from fracturax.core.errors import ModelError
-from fracturax.core.geometry import Box
+from fracturax.core.geometry import Box, Extent
 
 Certainty = Literal["certain", "doubt"]
 
@@ -97,10 +97,12 @@ class Finding:
         mask: Its pixels, where the model outlines it; they lie within `box` and `slices`.
         slices: Half-open range of the slices it spans in a volume; None for a film, and where
             the model does not say.
+        extent_mm: Its box in the patient: least and greatest corner, each left, posterior,
+            superior (LPS) in millimetres; None where the image does not say how it lies.
 
     Raises:
-        ModelError: If score or probability lies outside [0, 1], the slices are no range, or the
-            mask reaches out of the box or the slices.
+        ModelError: If score or probability lies outside [0, 1], the slices or the extent are no
+            range, or the mask reaches out of the box or the slices.
     """
 
     image: str
@@ -111,6 +113,7 @@ class Finding:
     region: Region | None = None
     mask: Mask | None = None
     slices: tuple[int, int] | None = None
+    extent_mm: Extent | None = None
 
     def __post_init__(self) -> None:
         for name in ("score", "probability"):
@@ -118,6 +121,10 @@ class Finding:
                 raise ModelError(f"the {name} of a finding lies outside [0, 1]")
         if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
             raise ModelError("the slices of a finding are no range", got=str(self.slices))
+        if self.extent_mm is not None and not all(
+            low < high for low, high in zip(*self.extent_mm, strict=True)
+        ):
+            raise ModelError("the extent of a finding is empty", got=str(self.extent_mm))
         if self.mask is not None:
             self._check_mask(self.mask)
 

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from fracturax.core.errors import GeometryError
 
+Extent = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Least and greatest corner of a box in the patient: left, posterior, superior (LPS), mm."""
+
 SpacingMeaning = Literal["imager_plane", "calibrated", "patient", "unspecified"]
 
 
@@ -122,3 +125,36 @@ class Geometry:
         spacing: Sequence[float] = np.linalg.norm(matrix[:3, :3], axis=0).tolist()
         rows = tuple(tuple(float(value) for value in row) for row in matrix)
         return cls(tuple(spacing), "patient", rows)
+
+    def extent_mm(self, box: Box, slices: tuple[float, float]) -> Extent | None:
+        """Return where a box of a volume lies in the patient, or None if that is not known.
+
+        Args:
+            box: Rows and columns, in pixels of the volume.
+            slices: Half-open range of slices.
+
+        Returns:
+            The box along the patient's own axes that holds all its corners.
+
+        Example:
+            >>> geometry = Geometry.from_affine(
+            ...     [[0, 0, 0.5, 10], [0, 0.5, 0, 20], [3, 0, 0, 30], [0, 0, 0, 1]]
+            ... )
+            >>> geometry.extent_mm(Box(0, 0, 2, 4), (0, 1))
+            ((9.75, 19.75, 28.5), (11.75, 20.75, 31.5))
+        """
+        if self.affine is None:
+            return None
+        corners = np.array(
+            [
+                (slice_, row, column, 1.0)
+                for slice_ in slices
+                for row in (box.row_min, box.row_max)
+                for column in (box.column_min, box.column_max)
+            ]
+        )
+        # An index names the middle of a voxel, an edge lies half a voxel before it.
+        corners[:, :3] -= 0.5
+        placed = (corners @ np.asarray(self.affine, float).T)[:, :3]
+        low, high = placed.min(axis=0).tolist(), placed.max(axis=0).tolist()
+        return (low[0], low[1], low[2]), (high[0], high[1], high[2])

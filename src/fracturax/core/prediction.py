@@ -127,14 +127,44 @@ answers are right, with 90 % confidence.'
 
 @dataclass(frozen=True, eq=False)
 class ActivationMap:
-    """Where the model saw evidence: values in [0, 1], shape `(rows, columns)`.
+    """Where the model saw evidence, in a film or a volume.
 
-    `extent` is the area of the original image that the map covers, in its pixels; it may reach
-    over the border where the model padded.
+    Args:
+        values: In [0, 1], shape `(rows, columns)`, or `(slices, rows, columns)` of a volume.
+        extent: The area of the original image that the map covers, in its pixels; it may reach
+            over the border where the model padded.
+        slices: The slices that the map of a volume covers, likewise; None for a film.
+
+    Raises:
+        ModelError: If values and slices do not fit together.
     """
 
     values: npt.NDArray[np.float32]
     extent: Box
+    slices: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != (2 if self.slices is None else 3):
+            raise ModelError(
+                "an activation map is (rows, columns), or (slices, rows, columns) of a volume",
+                got=f"shape {self.values.shape}",
+            )
+
+    def plane(self, index: int) -> ActivationMap:
+        """Return the map of one slice of the original volume; of a film it is the map itself.
+
+        Example:
+            >>> values = np.array([[[0.1]], [[0.9]]], np.float32)
+            >>> heat = ActivationMap(values, Box(0, 0, 8, 8), slices=(0, 10))
+            >>> float(heat.plane(7).values[0, 0])
+            0.8999999761581421
+        """
+        if self.slices is None:
+            return self
+        low, high = self.slices
+        place = int((index + 0.5 - low) / (high - low) * len(self.values))
+        inside = min(max(place, 0), len(self.values) - 1)
+        return ActivationMap(self.values[inside], self.extent)
 
 
 @dataclass(frozen=True, eq=False)

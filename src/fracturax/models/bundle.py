@@ -239,6 +239,12 @@ def load_bundle(source: str | Path) -> Bundle:
             got=str(model.get("name")),
             cure="use it with fracturax segment --model",
         )
+    if isinstance(model, Mapping) and "volume_network" in model:
+        raise ModelError(
+            f"{folder.name} reads CT, not radiographs",
+            got=str(model.get("name")),
+            cure="use it with fracturax read --model",
+        )
     try:
         manifest = build(Manifest, model, where=MANIFEST)
         scope = ScopeModel.from_arrays(load_file(folder / _SCOPE)) if _SCOPE in hashes else None

@@ -12,13 +12,15 @@ from fracturax.core.prediction import Guarantee, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 class FindingDocument(TypedDict):
     """One finding; keys as in prediction.schema.json."""
 
     box: list[float]
+    slices: list[int] | None
+    extent_mm: list[list[float]] | None
     score: float
     probability: float
     certainty: str
@@ -231,6 +233,10 @@ def _image_document(image: Image, answer: ImagePrediction) -> ImageDocument:
         findings=[
             FindingDocument(
                 box=[float(side) for side in finding.box.as_tuple()],
+                slices=None if finding.slices is None else [int(one) for one in finding.slices],
+                extent_mm=None
+                if finding.extent_mm is None
+                else [[float(side) for side in corner] for corner in finding.extent_mm],
                 score=float(finding.score),
                 probability=float(finding.probability),
                 certainty=finding.certainty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,14 @@ from fracturax.core.finding import Finding
 from fracturax.core.image import Image
 from fracturax.core.prediction import ActivationMap, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
-from fracturax.reporting.film import answered_images, display_pixels, film_facts, shrink
+from fracturax.reporting.film import (
+    View,
+    answered_images,
+    display_pixels,
+    film_facts,
+    shrink,
+    views_of,
+)
 from fracturax.reporting.wording import (
     BOX_COLOR,
     WORDING,
@@ -38,10 +45,12 @@ _HEAT_ALPHA = 0.5
 
 @dataclass(frozen=True)
 class _Film:
-    """One film as the template shows it."""
+    """One film, or one slice of a volume, as the template shows it."""
 
     image: Image
     answer: ImagePrediction
+    view: View
+    is_first: bool
     rows: int
     columns: int
     picture: str
@@ -52,8 +61,15 @@ class _Film:
     @property
     def alt(self) -> str:
         view = self.image.acquisition.view_position
-        kind = "Radiograph" if self.image.pixels.ndim == 2 else "Middle slice"
+        kind = "Radiograph" if self.view.slice is None else self.place
         return f"{kind} {self.image.name}{f', view {view}' if view else ''}"
+
+    @property
+    def place(self) -> str:
+        """Which slice of a volume it is; empty of a film."""
+        if self.view.slice is None:
+            return ""
+        return f"Slice {self.view.slice + 1} of {self.image.pixels.shape[0]}"
 
 
 def report_page(report: Report, *, longest_px: int = 1400) -> str:
@@ -84,10 +100,12 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
         True
     """
     films = [
-        _film(image, answer, longest_px=longest_px) for image, answer in answered_images(report)
+        _film(image, answer, view, is_first=not number, longest_px=longest_px)
+        for image, answer in answered_images(report)
+        for number, view in enumerate(views_of(image, answer))
     ]
     findings: list[tuple[Finding, _Film]] = [
-        (finding, film) for film in films for finding in film.answer.findings
+        (finding, film) for film in films if film.is_first for finding in film.answer.findings
     ]
     findings.sort(key=lambda pair: -pair[0].probability)
     text = (
@@ -99,8 +117,11 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
             notice=RESEARCH_USE_NOTICE,
             films=films,
             findings=findings,
-            left_out=[film for film in films if film.answer.status == "not_assessed"],
+            left_out=[
+                film for film in films if film.is_first and film.answer.status == "not_assessed"
+            ],
             has_heat=any(film.heat for film in films),
+            has_slices=any(film.view.slice is not None for film in films),
         )
     )
     # Names of odd files may hold lone surrogates, which UTF-8 cannot carry.
@@ -128,21 +149,30 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(WORDING=WORDING, BOX_COLOR=BOX_COLOR)
+    made.filters["zip"] = partial(zip, strict=True)
     made.filters.update(
         percent=percent, frequency=frequency, count=grouped, first_upper=first_upper
     )
     return made
 
 
-def _film(image: Image, answer: ImagePrediction, *, longest_px: int) -> _Film:
+def _film(
+    image: Image, answer: ImagePrediction, view: View, *, is_first: bool, longest_px: int
+) -> _Film:
     rows, columns = image.pixels.shape[-2:]
+    shown = display_pixels(image, slice_index=view.slice)
+    heat = answer.activation
+    if heat is not None and view.slice is not None:
+        heat = heat.plane(view.slice)
     return _Film(
         image=image,
         answer=answer,
+        view=view,
+        is_first=is_first,
         rows=rows,
         columns=columns,
-        picture=data_uri(shrink(display_pixels(image), longest_px=longest_px), quality=92),
-        heat=None if answer.activation is None else _heat(answer.activation),
+        picture=data_uri(shrink(shown, longest_px=longest_px), quality=92),
+        heat=None if heat is None else _heat(heat),
         facts=tuple(film_facts(image, answer)),
         label_px=max(rows, columns) / 34,
     )

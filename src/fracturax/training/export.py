@@ -36,32 +36,50 @@ def export_network(
         stem: Stem of the names of both files.
         outputs: Fields of the network's output that the graph gives; it computes no others.
     """
+    write_halves(network, folder / f"{stem}.safetensors")
+    images = torch.rand(2, 1, *shape)
+    write_graph(network, images, folder / f"{stem}.onnx", name="images", outputs=outputs)
+
+
+def write_halves(network: nn.Module, path: Path) -> None:
+    """Round a network's weights to half precision in place, and write them."""
     round_to_half(network)
     state = {
         name: value.half() if _fits_half(name, value) else value
         for name, value in network.state_dict().items()
     }
-    save_file(
-        {name: value.contiguous() for name, value in state.items()}, folder / f"{stem}.safetensors"
-    )
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+
+
+def write_graph(
+    network: nn.Module, example: torch.Tensor, path: Path, *, name: str, outputs: tuple[str, ...]
+) -> None:
+    """Write an ONNX graph that takes any batch of inputs of one size.
+
+    Args:
+        network: It answers with named fields.
+        example: Input of that size, two of a batch.
+        path: Where to write.
+        name: Name of the input.
+        outputs: Fields of the answer that the graph gives; it computes no others.
+    """
     network = network.eval().to(memory_format=torch.contiguous_format)
-    images = torch.rand(2, 1, *shape)
     batch = torch.export.Dim("batch", min=1, max=64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             _Chosen(network, outputs),
-            (images,),
+            (example,),
             dynamo=True,
-            input_names=["images"],
+            input_names=[name],
             output_names=list(outputs),
             dynamic_shapes=({0: batch},),
             opset_version=_OPSET,
             verbose=False,
         )
     assert program is not None
-    program.save(str(folder / f"{stem}.onnx"), external_data=False)
+    program.save(str(path), external_data=False)
 
 
 class _Chosen(nn.Module):

@@ -1,0 +1,150 @@
+"""The bundle of the CT stream: a sealed folder with one graph, how it is fed, what answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fracturax.core.config import build
+from fracturax.core.errors import ConfigError, ModelError
+from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.models.bundle import Calibration
+from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.transforms.volume_plan import VolumePlan
+
+GRAPH = "model.onnx"
+OUTPUTS = ("logit", "features", "map")
+CUBE_VALUES = ("cube", "heat")
+"""What a cube is calibrated by: the network's logit, and the peak of its map, a logit too."""
+
+
+@dataclass(frozen=True)
+class VolumeManifest:
+    """What `bundle.json` says of a network of the CT stream.
+
+    Args:
+        name: Name of the model.
+        version: Version of the bundle.
+        volume_network: Name in the registry of networks of the CT stream.
+        created: Day of creation, ISO 8601.
+        plan: How a CT becomes its input.
+        step: Voxels from one cube to the next when a whole CT is read; it looks at every cell of
+            this side that holds bone.
+        calibration: Values of a cube to the probability that a fracture lies in it.
+        study_calibration: `peak`, the highest sum of a calibrated cube as a logit, to the
+            probability of a fracture in the study.
+        operating_points: Thresholds on the probability of a study.
+        cube_operating_points: Thresholds on the probability of a cube.
+        training: Facts of the training.
+
+    Raises:
+        ModelError: If a calibration uses a value that there is not, or the step is no step.
+    """
+
+    name: str
+    version: str
+    volume_network: str
+    created: str
+    plan: VolumePlan
+    step: int
+    calibration: Calibration
+    study_calibration: Calibration
+    operating_points: OperatingPoints
+    cube_operating_points: OperatingPoints
+    training: tuple[tuple[str, str], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.step % 8 or not 8 <= self.step <= self.plan.size:
+            raise ModelError(
+                "the step of a reading is a multiple of 8 within a cube", got=str(self.step)
+            )
+        if (self.plan.size - self.step) % 2:
+            raise ModelError("a cube lies evenly about its cell", got=str(self.step))
+        for calibration, known in (
+            (self.calibration, CUBE_VALUES),
+            (self.study_calibration, ("peak",)),
+        ):
+            unknown = set(calibration.inputs) - set(known)
+            if unknown:
+                raise ModelError(
+                    "a calibration of the bundle uses a value that its model does not give",
+                    got=", ".join(sorted(unknown)),
+                    cure=f"known: {', '.join(known)}",
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeBundle:
+    """A verified bundle of the CT stream.
+
+    Args:
+        folder: Where it lies.
+        manifest: What it is.
+        sha256: Hash of all of it.
+    """
+
+    folder: Path
+    manifest: VolumeManifest
+    sha256: str
+
+    @property
+    def graph(self) -> Path:
+        """Its ONNX file."""
+        return self.folder / GRAPH
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What a prediction says about its model."""
+        return ModelIdentity(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            bundle_sha256=self.sha256,
+            plan_sha256=self.manifest.plan.sha256,
+            precision="fp32",
+        )
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.folder / "card.md").read_text(encoding="utf-8")
+
+
+def is_volume_bundle(folder: Path) -> bool:
+    """Whether a folder holds a bundle of the CT stream.
+
+    Raises:
+        ModelError: If it is no bundle, or a file is missing or was changed.
+    """
+    model, _, _ = open_sealed(folder)
+    return isinstance(model, Mapping) and "volume_network" in model
+
+
+def write_volume_bundle(folder: Path, manifest: VolumeManifest) -> VolumeBundle:
+    """Seal a folder that holds graph, weights and card, and open it."""
+    seal_folder(folder, asdict(manifest))
+    return load_volume_bundle(folder)
+
+
+def load_volume_bundle(folder: str | Path) -> VolumeBundle:
+    """Load and verify the bundle of a network of the CT stream; no torch is needed.
+
+    Args:
+        folder: Where it lies.
+
+    Raises:
+        ModelError: If it is no such bundle, or a file is missing or was changed.
+    """
+    place = Path(folder)
+    model, files, sha256 = open_sealed(place)
+    try:
+        manifest = build(VolumeManifest, model, where=MANIFEST)
+    except ConfigError as error:
+        raise ModelError(
+            f"{place.name} is no bundle of the CT stream",
+            got=str(error),
+            cure="give one that was trained by a recipe such as ct-densenet121",
+        ) from error
+    if GRAPH not in files:
+        raise ModelError("the bundle runs a graph without a hash", got=GRAPH)
+    return VolumeBundle(place, manifest, sha256)
