@@ -151,10 +151,43 @@ NETWORKS = Registry(
 
 
 @dataclass(frozen=True)
-class StreamEntry:
-    """A network of the X-ray stream: takes a crop of a film, says fracture and where."""
 class VolumeEntry:
     """A network of the CT stream: takes a cube of bone window, says fracture and where."""
+
+    name: str
+    code: str
+    paper: str
+    licence: str
+
+
+VOLUME_NETWORKS = Registry(
+    "network of the CT stream",
+    (
+        VolumeEntry(
+            "densenet121_3d",
+            "fracturax.models.volume:DenseNet3d",
+            "Huang et al., CVPR 2017",
+            "Apache-2.0 (MONAI)",
+        ),
+        VolumeEntry(
+            "resnet18_3d",
+            "fracturax.models.volume:ResNet3d",
+            "He et al., CVPR 2016; Hara et al., CVPR 2018",
+            "Apache-2.0 (MONAI)",
+        ),
+        VolumeEntry(
+            "cnn_lstm",
+            "fracturax.models.volume:CnnLstm",
+            "RSNA 2022: Lin et al., Radiology: AI 2023; Sandler et al., CVPR 2018",
+            "BSD-3-Clause (torchvision)",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """A network of the X-ray stream: takes a crop of a film, says fracture and where."""
 
     name: str
     code: str
@@ -229,27 +262,6 @@ FUSIONS = Registry(
             False,
             "Vaswani et al., NeurIPS 2017; Jaegle et al., ICML 2021",
             "Apache-2.0",
-        ),
-VOLUME_NETWORKS = Registry(
-    "network of the CT stream",
-    (
-        VolumeEntry(
-            "densenet121_3d",
-            "fracturax.models.volume:DenseNet3d",
-            "Huang et al., CVPR 2017",
-            "Apache-2.0 (MONAI)",
-        ),
-        VolumeEntry(
-            "resnet18_3d",
-            "fracturax.models.volume:ResNet3d",
-            "He et al., CVPR 2016; Hara et al., CVPR 2018",
-            "Apache-2.0 (MONAI)",
-        ),
-        VolumeEntry(
-            "cnn_lstm",
-            "fracturax.models.volume:CnnLstm",
-            "RSNA 2022: Lin et al., Radiology: AI 2023; Sandler et al., CVPR 2018",
-            "BSD-3-Clause (torchvision)",
         ),
     ),
 )
