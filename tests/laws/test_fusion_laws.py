@@ -18,9 +18,7 @@ from fracturax.models.streams import STREAMS, StreamSizes, present_of
 from fracturax.training.export_fusion import write_fusion_graph
 
 SIZES = StreamSizes(xray=6, ct=5, radiomics_film=4, radiomics_ct=3)
-SUBSETS = [
-    names for count in range(1, len(STREAMS) + 1) for names in combinations(STREAMS, count)
-]
+SUBSETS = [names for count in range(1, len(STREAMS) + 1) for names in combinations(STREAMS, count)]
 every = pytest.mark.parametrize("name", list(FUSIONS))
 
 
@@ -98,9 +96,7 @@ def test_what_stands_in_a_present_stream_has_influence(name: str) -> None:
 @every
 def test_a_batch_is_answered_as_one_by_one(name: str) -> None:
     network, inputs = _network(name), _inputs()
-    alone = [
-        _ask(network, tuple(part[case : case + 1] for part in inputs)) for case in range(31)
-    ]
+    alone = [_ask(network, tuple(part[case : case + 1] for part in inputs)) for case in range(31)]
     joined = FusionOutput(*(torch.cat(parts) for parts in zip(*alone, strict=True)))
     assert _same(_ask(network, inputs), joined, within=1e-5)
 

@@ -244,8 +244,8 @@ class Fusion(nn.Module):
             there = present[:, index : index + 1]
             mean, std = self.get_buffer(f"{name}_mean"), self.get_buffer(f"{name}_std")
             # Chosen before any arithmetic: even a NaN in an absent stream goes nowhere.
-            vector = torch.where(there, vector, mean)
-            even = ((vector - mean) / std).clamp(-_FAR, _FAR)
+            known = torch.where(there, vector, mean)
+            even = ((known - mean) / std).clamp(-_FAR, _FAR)
             token = F.gelu(self.embed[index](self.dropout(even)))
             made.append(torch.where(there, token, self.absent[index]) + self.place[index])
         return torch.stack(made, dim=1)

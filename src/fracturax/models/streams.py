@@ -1,4 +1,4 @@
-"""The streams of a fusion: what they are called, how wide they are, and clinical fields as numbers."""
+"""The streams of a fusion: their names, how wide they are, and clinical fields as numbers."""
 
 from __future__ import annotations
 

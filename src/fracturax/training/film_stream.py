@@ -88,9 +88,7 @@ def cells_of(fracture: npt.NDArray[np.bool_], *, cell: int = CELL_PX) -> npt.NDA
 
 def central(arrays: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
     """Return the middle of arrays `(n, ...)`, `side` along each axis after the first."""
-    part = tuple(
-        slice((size - side) // 2, (size - side) // 2 + side) for size in arrays.shape[1:]
-    )
+    part = tuple(slice((size - side) // 2, (size - side) // 2 + side) for size in arrays.shape[1:])
     return arrays[(slice(None), *part)]
 
 

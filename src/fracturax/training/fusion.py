@@ -30,7 +30,7 @@ class Spoilt(NamedTuple):
     """A degraded stream, case by case.
 
     Attributes:
-        features: Shape `(n, d)`.
+        features: Shape `(n, d)`; NaN in the rows of cases that were not degraded.
         map: The stream's own map, shape `(n, ...)`.
     """
 
@@ -279,6 +279,8 @@ def _spoil(
         index = STREAMS.index(name)
         if generator.random() >= chance or not bool(inputs[5][row, index]):
             continue
+        if not np.isfinite(other.features[case]).all():  # of some cases only it is known
+            continue
         which[row] = index
         new[index][row] = torch.from_numpy(other.features[case])
         new[6 + _MAPS.index(name)][row] = torch.from_numpy(other.map[case])
@@ -306,12 +308,14 @@ def _inner_loss(network: Fusion, table: StreamTable) -> float:
     target = torch.from_numpy(table.label.astype(np.int64))
     share = torch.from_numpy(draw_shares(table.label, table.group)).float()
     losses = [
-        (F.cross_entropy(answer_table(network, table, one).logits, target, reduction="none") * share)
-        .sum()
-        .item()
+        float((_cross_entropies(answer_table(network, table, one).logits, target) * share).sum())
         for one in subsets
     ]
     return float(np.mean(losses))
+
+
+def _cross_entropies(logits: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(logits, target, reduction="none")
 
 
 class _Rivals:
