@@ -150,8 +150,10 @@ class FeatureDiscriminator(nn.Module):
 
 
 class Generative(Attention):
-    """Attention over what is present; for a film without CT, or a CT without film, the other's
-    token is generated and added behind a gate. It takes no share of the weights.
+    """Attention over what is present, and the token of a modality that is missing, generated.
+
+    For a film without CT, or a CT without film, the other's token is made from the one there is and
+    added behind a gate. It takes no share of the weights.
 
     References:
         Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial

@@ -17,7 +17,7 @@ from fracturax.core.errors import DataError
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.pairs import PairedData, open_pairs
-from fracturax.evaluation.recalibration import fit_platt
+from fracturax.evaluation.calibration import fit_platt
 from fracturax.pipelines.fusion_streams import (
     ANSWERS,
     FILM_RUN,

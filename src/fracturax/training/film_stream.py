@@ -135,10 +135,14 @@ def make_views(stem: FilmStem, crops: StoredCrops, *, views: int, seed: int) -> 
 @torch.inference_mode()
 def stem_of(stem: FilmStem, films: Floats, *, batch: int = 64) -> npt.NDArray[np.float16]:
     """Return the maps of crops `(n, 112, 112)`, shape `(n, 32, 14, 14)`."""
-    parts = [
-        stem(torch.from_numpy(np.ascontiguousarray(films[start : start + batch]))[:, None])
-        for start in range(0, len(films), batch)
-    ]
+    stem = stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts = []
+    for start in range(0, len(films), batch):
+        part = torch.from_numpy(np.ascontiguousarray(films[start : start + batch]))[:, None]
+        # Three times as fast where the processor has units for it; kept as halves anyway.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            made = stem(part.contiguous(memory_format=torch.channels_last))
+        parts.append(made.float().contiguous())
     return np.asarray(torch.cat(parts).numpy(), np.float16)
 
 
