@@ -81,9 +81,7 @@ def main() -> None:
         for name in FUSIONS if pace == "small" else ("concat", "attention", "cyclegan"):
             design = replace(recipe.network, fusion=name)
             chosen = replace(recipe, network=design)
-            trained = {
-                p: train_without(chosen, tables[p], i) for i, p in enumerate(patients)
-            }
+            trained = {p: train_without(chosen, tables[p], i) for i, p in enumerate(patients)}
             logits, real = answers_out_of_fold(tables, trained, patients)
             rows = {
                 "+".join(names): measure(
@@ -107,7 +105,9 @@ def main() -> None:
             print(pace, name, rows[max(rows, key=len)]["auroc"], flush=True)
     document["fusions"], document["degraded_streams"] = fusions, degraded
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "tables.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (options.out / "tables.json").write_text(
+        json.dumps(document, indent=1) + "\n", encoding="utf-8"
+    )
     (options.out / "tables.md").write_text(as_markdown(document), encoding="utf-8")
     if degraded:
         draw(degraded["attention, small"], options.out / "degraded.svg")
@@ -150,7 +150,11 @@ def single_streams(tables, own_logits, runs, patients):
         for index, patient in enumerate(patients):
             own = first.group == index
             logits[own] = own_logits[patient][stream][own]
-            dice[patient] = {stream: dice_of(tables[patient].maps[stream][own], tables[patient].cells[stream][own])}
+            dice[patient] = {
+                stream: dice_of(
+                    tables[patient].maps[stream][own], tables[patient].cells[stream][own]
+                )
+            }
         found[title] = (logits, dice)
     if all((runs / "film-transformer" / one / "answers.safetensors").is_file() for one in patients):
         logits, dice = np.zeros(len(first.label)), {}
@@ -287,11 +291,18 @@ def as_markdown(document) -> str:
             lines.append(f"| {names} | " + " | ".join(cells) + f" | {row['ece']:.3f} |")
         for names, row in one["absent_instead_of_generated"].items():
             cells = [f"{row['auroc'][p]:.2f}" for p in patients]
-            lines.append(f"| {names}, nothing generated | " + " | ".join(cells) + f" | {row['ece']:.3f} |")
+            lines.append(
+                f"| {names}, nothing generated | " + " | ".join(cells) + f" | {row['ece']:.3f} |"
+            )
     if document["degraded_streams"]:
         lines += ["", "## How often a degraded stream weighs less than it did", ""]
         for name, rows in document["degraded_streams"].items():
-            lines += [f"### {name}", "", "| what | falls in | cases | mean weight before, after |", "|---|---|---|---|"]
+            lines += [
+                f"### {name}",
+                "",
+                "| what | falls in | cases | mean weight before, after |",
+                "|---|---|---|---|",
+            ]
             for what, r in rows.items():
                 lines.append(
                     f"| {what} | {100 * r['falls']:.0f} % | {r['cases']} | "
@@ -315,7 +326,9 @@ def draw(rows, path: Path) -> None:
     axis.barh(places - 0.2, [rows[n]["weight_before"] for n in names], 0.38, label="as it was")
     axis.barh(places + 0.2, [rows[n]["weight_after"] for n in names], 0.38, label="degraded")
     for place, name in zip(places, names, strict=True):
-        axis.text(1.02, place, f"falls in {100 * rows[name]['falls']:.0f} %", va="center", fontsize=8)
+        axis.text(
+            1.02, place, f"falls in {100 * rows[name]['falls']:.0f} %", va="center", fontsize=8
+        )
     axis.set(yticks=places, yticklabels=names, xlim=(0, 1.25), xlabel="mean weight of the stream")
     axis.invert_yaxis()
     axis.legend(loc="lower right", fontsize=8)
