@@ -1,6 +1,6 @@
 """The tables of the fusion: leave one patient out, patient by patient, all differences descriptive.
 
-    python benchmarks/accuracy/fusion/tables.py --root PAIRS --runs RUNS --out benchmarks/accuracy/fusion
+    python benchmarks/accuracy/fusion/tables.py --root PAIRS --runs RUNS --out OUT
 
 `RUNS` holds the runs of the streams (`film-stream`, `ct-densenet121`; `film-transformer` and the
 degraded streams where they were made, see `degraded.py`). Four patients, simulated films: a proof
