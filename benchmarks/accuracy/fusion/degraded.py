@@ -1,4 +1,4 @@
-"""Degraded streams through the encoders, for `tables.py`: a fifteenth of the films and of the cubes.
+"""Degraded streams through the encoders, for `tables.py`: of each fifteenth film and cube.
 
 python benchmarks/accuracy/fusion/degraded.py --root PAIRS --runs RUNS --weights MOBILENET
 """

@@ -64,11 +64,6 @@ def main() -> None:
                      for i, p in enumerate(patients)},
         "degraded_cases": _degraded_cases(tables),
     }  # fmt: skip
-    single = single_streams(tables, own_logits, options.runs, patients)
-    document["single_networks"] = {
-        name: measure(logits, label, group, patients, dice=dice)
-        for name, (logits, dice) in single.items()
-    }
     fusions: dict[str, object] = {}
     degraded: dict[str, object] = {}
     base = load_fusion_recipe(options.recipes / "fracturax-fusion-attention-small.toml")
@@ -103,6 +98,11 @@ def main() -> None:
             if any(table.spoilt for table in tables.values()):
                 degraded[f"{name}, {pace}"] = weight_falls(tables, trained)
             print(pace, name, rows[max(rows, key=len)]["auroc"], flush=True)
+    single = single_streams(tables, own_logits, options.runs, patients)
+    document["single_networks"] = {
+        name: measure(logits, label, group, patients, dice=dice)
+        for name, (logits, dice) in single.items()
+    }
     document["fusions"], document["degraded_streams"] = fusions, degraded
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "tables.json").write_text(
