@@ -87,7 +87,7 @@ def write_fracture_mnist(root: Path, *, side: int = 28) -> dict[str, Truth]:
     arrays: dict[str, npt.NDArray[np.uint8]] = {}
     truths = {}
     for part, name, count in (("train", "train", 4), ("val", "valid", 2), ("test", "test", 2)):
-        generator = np.random.default_rng(count + side)
+        generator = np.random.default_rng([side, *part.encode()])
         arrays[f"{part}_images"] = generator.integers(0, 255, (count, side, side, side), np.uint8)
         arrays[f"{part}_labels"] = (np.arange(count, dtype=np.uint8) % 3)[:, None]
         truths |= {f"{name}/{index}": truth(True) for index in range(count)}

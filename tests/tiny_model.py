@@ -18,19 +18,28 @@ from tiny_release import draw_film
 PLAN = PreprocessingPlan(64, 64)
 
 
-def tiny_network() -> XrayNetwork:
+def tiny_input(film: Radiograph, plan: PreprocessingPlan = PLAN) -> np.ndarray:
+    """Return what a network is shown of a film that stands, shape `(channels, rows, columns)`."""
+    prepared = plan.prepare(film)
+    frame = plan.frame_of(prepared.pixels)
+    return plan.stack(plan.apply(prepared.pixels)[0], prepared.bones, frame)
+
+
+def tiny_network(plan: PreprocessingPlan = PLAN) -> XrayNetwork:
     """Build a network; its statistics fit the films of tests, and its heads are not constant."""
     torch.manual_seed(0)
-    network = XrayNetwork(weights="random", width=16)
-    inputs = np.stack([PLAN.apply(drawn_radiograph(seed).pixels)[0] for seed in range(16)])
+    network = XrayNetwork(weights="random", width=16, channels=plan.channels)
+    inputs = np.stack([tiny_input(drawn_radiograph(seed), plan) for seed in range(16)])
     with torch.no_grad():
+        if network.tint is not None:
+            network.tint.weight.normal_()
         network.boxes.logit.weight.mul_(4)
         network.heat[1].weight.mul_(4)
         network.fracture.weight.mul_(3)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
-        network.train()(torch.from_numpy(inputs[:, None]))
+        network.train()(torch.from_numpy(inputs))
     return network.eval()
 
 
@@ -53,14 +62,16 @@ def tiny_manifest(**changes: object) -> Manifest:
     return Manifest(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def export_tiny_bundle(network: XrayNetwork, folder: Path) -> Bundle:
+def export_tiny_bundle(
+    network: XrayNetwork, folder: Path, plan: PreprocessingPlan = PLAN
+) -> Bundle:
     """Export a network into a bundle without a scope. Takes some ten seconds."""
     from fracturax.training.export import export_network
 
     folder.mkdir(parents=True, exist_ok=True)
-    export_network(network, (PLAN.rows, PLAN.columns), folder)
+    export_network(network, (plan.rows, plan.columns), folder, channels=plan.channels)
     (folder / "card.md").write_text("# A bundle for tests\n", encoding="utf-8")
-    return write_bundle(folder, tiny_manifest(), scope=None)
+    return write_bundle(folder, tiny_manifest(plan=plan), scope=None)
 
 
 def drawn_radiograph(seed: int, *, name: str = "film") -> Radiograph:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from fracturax.core.case import Case
 from fracturax.core.errors import MissingExtraError
+from fracturax.core.prediction import Predictor
 from fracturax.core.study import Study
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def audit(
     return found
 
 
-def evaluate(model: XrayPredictor, cases: Sequence[Case]) -> Evaluation:
+def evaluate(model: Predictor, cases: Sequence[Case]) -> Evaluation:
     """Return every number of a model on cases whose truth is known, with its 95 % interval.
 
     Raises:

@@ -1,7 +1,10 @@
-"""The table of six U-Nets on films of patients that none of them saw.
+r"""The table of six U-Nets on films of patients that none of them saw.
 
     python benchmarks/accuracy/pelvis/films.py --root ../shared/data --out films
     python benchmarks/accuracy/pelvis/table.py --films films --runs runs/pelvis
+    python benchmarks/accuracy/pelvis/films.py --root ../shared/data --out more --films 96
+    python benchmarks/accuracy/pelvis/table.py --films more --runs runs/pelvis --budget best \
+        --encoder mobilenet_v2
     python benchmarks/accuracy/pelvis/speed.py --films films --runs runs/pelvis
     python benchmarks/accuracy/pelvis/table.py --films films --runs runs/pelvis --only-table
 
@@ -33,6 +36,7 @@ from fracturax.pipelines.train_segmenter import (
     score_films,
     training_facts,
 )
+from fracturax.training.recipe import Precision
 from fracturax.training.segment import store_masked, train_segmenter_network
 from fracturax.training.segment_recipe import SegmenterRecipe, load_segmenter_recipe
 from fracturax.transforms.plan import PreprocessingPlan
@@ -47,16 +51,18 @@ NUMBERS = ("iou", "iou_pooled", "dice", "dice_pooled")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a row may cost: side of the input, epochs, learning rate."""
+    """What a row may cost: side of the input, epochs, peak of the learning rate, its end."""
 
     side: int
     epochs: int
     learning_rate: float
+    final_share: float = 0.02
+    precision: Precision = "bf16-mixed"
 
 
 BUDGETS = {
-    "small": Budget(side=96, epochs=5, learning_rate=1e-3),
-    "full_size": Budget(side=224, epochs=24, learning_rate=1e-3),
+    "small": Budget(side=96, epochs=5, learning_rate=1e-3, final_share=1.0, precision="32-true"),
+    "best": Budget(side=224, epochs=20, learning_rate=1e-3),
 }
 
 
@@ -84,7 +90,7 @@ def main() -> None:
     rows.sort(key=lambda row: (sizes.index(row["budget"]["name"]), order.index(row["encoder"])))
     speed_path = options.runs / "speed.json"
     speed = json.loads(speed_path.read_text()) if speed_path.is_file() else {}
-    document = {"films": facts_of(films), "rows": rows, "ms_an_image": speed}
+    document = {"held_out": list(HELD_OUT), "rows": rows, "ms_an_image": speed}
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     (options.out / "table.json").write_text(text, encoding="utf-8")
     (options.out / "table.md").write_text(as_markdown(rows, speed), encoding="utf-8")
@@ -102,7 +108,11 @@ def reduced(encoder: str, budget_name: str, weights: Path) -> SegmenterRecipe:
         name=f"{recipe.name}-{budget_name}",
         plan=PreprocessingPlan(budget.side, budget.side),
         optimizer=replace(
-            recipe.optimizer, epochs=budget.epochs, learning_rate=budget.learning_rate
+            recipe.optimizer,
+            epochs=budget.epochs,
+            learning_rate=budget.learning_rate,
+            final_share=budget.final_share,
+            precision=budget.precision,
         ),
     )
 
@@ -135,6 +145,7 @@ def write_row(
         "encoder": recipe.network.encoder,
         "weights": Path(recipe.network.weights).name,
         "budget": {"name": budget_name, **vars(BUDGETS[budget_name])},
+        "films_a_patient": films_a_patient(films),
         "steps": recipe.optimizer.epochs * (len(data.part("train")[0]) // 10),
         "cpu_s": cpu_s,
         "parameters": sum(one.numel() for one in trained.network.parameters()),
@@ -182,20 +193,19 @@ def numbers(rows: Any) -> dict[str, dict[str, float]]:
     }
 
 
-def facts_of(films: tuple[MaskedFilm, ...]) -> dict[str, Any]:
-    """Return how many films there are of each patient, and who is held out."""
+def films_a_patient(films: tuple[MaskedFilm, ...]) -> dict[str, int]:
+    """Return how many films there are of each patient."""
     patients = [patient_of(film) for film in films]
-    counts = {patient: patients.count(patient) for patient in sorted(set(patients))}
-    return {"patients": counts, "held_out": list(HELD_OUT)}
+    return {patient: patients.count(patient) for patient in sorted(set(patients))}
 
 
 def as_markdown(rows: list[dict[str, Any]], speed: dict[str, float]) -> str:
     """Return the table as Markdown."""
     lines = [
-        "| encoder | weights | input | steps | parameters | IoU (95 %) | F1 | "
+        "| encoder | weights | input | films a patient | steps | parameters | IoU (95 %) | F1 | "
         + " | ".join(f"IoU {patient}" for patient in HELD_OUT)
         + " | ms at 224² |",
-        "|" + "---|" * (8 + len(HELD_OUT)),
+        "|" + "---|" * (9 + len(HELD_OUT)),
     ]
     for row in rows:
         iou, side = row["pooled"]["iou"], row["budget"]["side"]
@@ -206,7 +216,8 @@ def as_markdown(rows: list[dict[str, Any]], speed: dict[str, float]) -> str:
         ms = f"{speed[row['encoder']]:.0f}" if row["encoder"] in speed else "-"
         weights = "scratch" if row["weights"] == "random" else "ImageNet"
         lines.append(
-            f"| {row['encoder']} | {weights} | {side}² | {row['steps']} | "
+            f"| {row['encoder']} | {weights} | {side}² | "
+            f"{min(row['films_a_patient'].values())} | {row['steps']} | "
             f"{row['parameters'] / 1e6:.2f} M | {iou['value']:.3f} ({iou['low']:.3f}-"
             f"{iou['high']:.3f}) | {row['pooled']['dice']['value']:.3f} | {each} | "
             f"{ms} |"

@@ -66,6 +66,7 @@ def split(
         "cases": len(prepared.cases),
         "dropped": len(prepared.dropped),
         "groups": len(set(prepared.groups)),
+        "notes": list(prepared.notes),
         "splits": [
             {"path": str(path), "sha256": one.sha256, "rule": one.rule, "parts": one.sizes()}
             for path, one in zip(paths, splits, strict=True)
@@ -78,6 +79,8 @@ def split(
         f"{document['cases']} cases in {document['groups']} groups; "
         f"{document['dropped']} dropped as defective, copies or by the clean list"
     )
+    for note in prepared.notes:
+        words.print(f"note: {note}", markup=False, soft_wrap=True)
     for path, one in zip(paths, splits, strict=True):
         sizes = ", ".join(f"{part} {size}" for part, size in one.sizes().items())
         words.print(f"{path}  {one.sha256[:12]}  {sizes}", markup=False, soft_wrap=True)

@@ -29,6 +29,16 @@ class ModelIdentity:
     plan_sha256: str
     precision: str = "fp32"
 
+    @property
+    def label(self) -> str:
+        """Return what a table of predictions calls the model.
+
+        Example:
+            >>> ModelIdentity("xray", "2026.14", "", "").label
+            'xray@2026.14'
+        """
+        return f"{self.name}@{self.version}"
+
 
 @dataclass(frozen=True)
 class OperatingPoints:

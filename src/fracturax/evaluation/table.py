@@ -32,7 +32,7 @@ class PredictionTable:
         probability: Calibrated probability of a fracture (float64); NaN if not assessed.
         status: One of `fracture`, `doubt`, `no_fracture`, `not_assessed`.
         fold: Fold or split the image was held out in; empty where there is none.
-        model: Name of the model that answered.
+        model: Which model answered, as `name@version` where `fracturax evaluate` wrote it.
 
     Raises:
         DataError: If columns differ in length, a value is not what it has to be, an image occurs

@@ -58,6 +58,27 @@ class FineMobileNetV2(MobileNetV2):
     _ends = (4, 7, 14)
 
 
+def build_tint(channels: int) -> nn.Conv2d | None:
+    """Return what the channels behind a film add to its three colours; None where there are none.
+
+    It starts from nothing, so that a pretrained network starts as the one that sees the film alone;
+    and it stands before the backbone, so that it learns where the backbone's first blocks do not.
+    """
+    if channels == 1:
+        return None
+    tint = nn.Conv2d(channels - 1, 3, 3, padding=1, bias=False)
+    nn.init.zeros_(tint.weight)
+    return tint
+
+
+def to_colors(images: Tensor, mean: Tensor, std: Tensor, tint: nn.Conv2d | None) -> Tensor:
+    """Return a film with its further channels, `(b, channels, h, w)`, as colours `(b, 3, h, w)`."""
+    if tint is None:
+        return (images - mean) / std
+    colors: Tensor = (images[:, :1] - mean) / std + tint(images[:, 1:])
+    return colors
+
+
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read safetensors of any float precision as float32.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fracturax.models.backbones import MobileNetV2, build_backbone
+from fracturax.models.backbones import MobileNetV2, build_backbone, build_tint, to_colors
 
 
 class ClassifierOutput(NamedTuple):
@@ -24,7 +24,11 @@ class PlainClassifier(nn.Module):
     """Fine-tuned backbone as most papers on fracture data sets publish it."""
 
     def __init__(
-        self, backbone: str = "mobilenet_v2", weights: str = "random", width: int = 0
+        self,
+        backbone: str = "mobilenet_v2",
+        weights: str = "random",
+        width: int = 0,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         self.backbone: MobileNetV2 = build_backbone(backbone, weights)
@@ -32,11 +36,12 @@ class PlainClassifier(nn.Module):
         self.fracture = nn.Linear(self.backbone.channels[-1], 1)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+        self.tint = build_tint(channels)
 
     mean: Tensor
     std: Tensor
 
     def forward(self, images: Tensor) -> ClassifierOutput:
-        """Return the logit for display values in [0, 1], shape `(b, 1, rows, columns)`."""
-        maps = self.backbone((images - self.mean) / self.std)
+        """Return the logit for display values in [0, 1], shape `(b, channels, rows, columns)`."""
+        maps = self.backbone(to_colors(images, self.mean, self.std, self.tint))
         return ClassifierOutput(self.fracture(self.dropout(maps[-1].mean(dim=(2, 3))))[:, 0])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.anatomy import REGIONS, region_of_body_part
-from fracturax.core.errors import ImageError
+from fracturax.core.errors import ImageError, ModelError
 from fracturax.core.finding import Certainty, Finding
 from fracturax.core.geometry import Box
 from fracturax.core.image import Image, Radiograph
@@ -68,6 +68,8 @@ class RawAnswer:
         hardware_probability: Of metal implants.
         embedding: Pooled features.
         texture: What the scope check judges: how features lie and vary at stride 16.
+        bone_quality: Of the bone mask, where the plan shows one; below `USABLE` of `bone_mask`
+            the network was shown the whole film in its place.
     """
 
     values: dict[str, float]
@@ -80,6 +82,7 @@ class RawAnswer:
     hardware_probability: float
     embedding: npt.NDArray[np.float32]
     texture: npt.NDArray[np.float32]
+    bone_quality: float | None = None
 
 
 class XrayPredictor:
@@ -91,7 +94,7 @@ class XrayPredictor:
         threads: Threads of one inference. Give 1 where several films are read at once.
 
     Raises:
-        ModelError: If ONNX Runtime refuses the graph.
+        ModelError: If ONNX Runtime refuses the graph, or it does not take what the plan makes.
     """
 
     def __init__(self, bundle: Bundle, *, precision: str | None = None, threads: int = 0) -> None:
@@ -100,6 +103,13 @@ class XrayPredictor:
         plan = bundle.manifest.plan
         self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, STRIDES)
         self._session = open_session(bundle.graph(precision).read_bytes(), threads)
+        taken = self._session.get_inputs()[0].shape[1]
+        if taken != plan.channels:
+            raise ModelError(
+                "the graph of the bundle does not take what its plan makes of a film",
+                got=f"{taken} channels for {plan.channels}",
+                cure="a region of interest as a channel is trained: set it in the recipe",
+            )
         self._closer: CloserReader | None = None
         closer = bundle.manifest.closer
         if closer is not None:
@@ -201,7 +211,8 @@ class XrayPredictor:
         pixels = frame.turn(prepared.pixels)
         values, placement = plan.apply(pixels)
         is_mirrored = self.bundle.manifest.is_mirrored
-        outputs = self._session.run(OUTPUTS, {"images": self._views(values)})
+        channels = plan.stack(values, prepared.bones, frame)
+        outputs = self._session.run(OUTPUTS, {"images": self._views(channels)})
         answer: dict[str, npt.NDArray[np.float32]] = dict(zip(OUTPUTS, outputs, strict=True))
         if is_mirrored:
             _mirror_back(answer, self._mirrored_cells, width=plan.columns)
@@ -238,19 +249,22 @@ class XrayPredictor:
             hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
             embedding=answer["embedding"].mean(axis=0),
             texture=answer["texture"].mean(axis=0),
+            bone_quality=None if prepared.bones is None else prepared.bones.quality,
         )
 
-    def _views(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return an input and, if the bundle wants it, its mirror image: `(1 or 2, 1, r, c)`."""
-        both = [values, values[:, ::-1]] if self.bundle.manifest.is_mirrored else [values]
-        return np.stack(both)[:, None]
+    def _views(self, channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return an input `(channels, r, c)` and, if the bundle wants it, its mirror image."""
+        both = [channels, channels[..., ::-1]] if self.bundle.manifest.is_mirrored else [channels]
+        return np.stack(both)
 
     def texture(self, film: Radiograph) -> npt.NDArray[np.float32]:
         """Return what the scope check judges of a film."""
         plan = self.bundle.manifest.plan
-        pixels = plan.prepare(film).pixels
-        values, _ = plan.apply(plan.frame_of(pixels).turn(pixels))
-        found = self._session.run(["texture"], {"images": self._views(values)})[0]
+        prepared = plan.prepare(film)
+        frame = plan.frame_of(prepared.pixels)
+        values, _ = plan.apply(frame.turn(prepared.pixels))
+        channels = plan.stack(values, prepared.bones, frame)
+        found = self._session.run(["texture"], {"images": self._views(channels)})[0]
         mean: npt.NDArray[np.float32] = found.mean(axis=0)
         return mean
 

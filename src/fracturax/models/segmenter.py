@@ -89,6 +89,10 @@ class SegmenterManifest:
     cleaning: MaskCleaning = field(default_factory=MaskCleaning)
     training: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.plan.roi != "none":
+            raise ModelError("a segmenter finds the bones itself", got=f"roi {self.plan.roi!r}")
+
 
 class Segmenter:
     """Marks bone in radiographs; thread-safe.

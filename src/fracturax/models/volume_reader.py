@@ -24,7 +24,7 @@ from fracturax.core.prediction import (
 )
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
-from fracturax.models.runtime import open_session
+from fracturax.models.session import open_session
 from fracturax.models.volume_bundle import OUTPUTS, VolumeBundle
 from fracturax.models.volume_scope import unsuitable_volume
 from fracturax.transforms.ct_bone import segment_ct_bone

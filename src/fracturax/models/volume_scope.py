@@ -9,7 +9,7 @@ from fracturax.core.image import Image, Radiograph, Volume
 _MODALITIES = frozenset({"CT", "OT"})
 _LEAST_SLICES = 8
 _LEAST_MM, _MOST_MM = 24.0, 2500.0
-_THICKEST_MM, _COARSEST_MM, _FINEST_MM = 5.0, 2.0, 0.05
+_THICKEST_MM, _COARSEST_MM, _FINEST_MM = 5.0, 3.1, 0.05
 _BONE_HU, _SOFT_HU = 200, (-200, 200)
 _LEAST_SOFT = 0.01
 _LEAST_STRAIGHT = 0.02

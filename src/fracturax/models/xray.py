@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fracturax.core.anatomy import REGIONS
-from fracturax.models.backbones import MobileNetV2, build_backbone
+from fracturax.models.backbones import MobileNetV2, build_backbone, build_tint, to_colors
 
 
 class XrayOutput(NamedTuple):
@@ -89,14 +89,18 @@ class BoxHead(nn.Module):
 
 
 class XrayNetwork(nn.Module):
-    """Reads a normalized radiograph `(b, 1, rows, columns)`; sides are multiples of 32.
+    """Reads a normalized radiograph `(b, channels, rows, columns)`; sides are multiples of 32.
 
     The image logit sees the pooled trunk and the pyramid's features pooled where the heat map
-    is high, so that a small fracture is not averaged away.
+    is high, so that a small fracture is not averaged away. A second channel shows its bones.
     """
 
     def __init__(
-        self, backbone: str = "mobilenet_v2", weights: str = "random", width: int = 96
+        self,
+        backbone: str = "mobilenet_v2",
+        weights: str = "random",
+        width: int = 96,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         self.backbone: MobileNetV2 = build_backbone(backbone, weights)
@@ -111,14 +115,14 @@ class XrayNetwork(nn.Module):
         # ImageNet statistics of the mean grey value; the input is grey in [0, 1].
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+        self.tint = build_tint(channels)
 
     mean: Tensor
     std: Tensor
 
     def forward(self, images: Tensor) -> XrayOutput:
-        """Return all answers for display values in [0, 1], shape `(b, 1, rows, columns)`."""
-        colored = (images - self.mean) / self.std
-        maps = self.backbone(colored)
+        """Return all answers for display values in [0, 1], shape `(b, channels, rows, columns)`."""
+        maps = self.backbone(to_colors(images, self.mean, self.std, self.tint))
         trunk = maps[-1].mean(dim=(2, 3))
         levels = self.pyramid(maps)
         heat = self.heat(levels[0])[:, 0]

@@ -31,7 +31,7 @@ from fracturax.core.errors import ConfigError, DataError
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import software_version
 from fracturax.core.study import Study
-from fracturax.datasets import survey_dataset
+from fracturax.datasets import DATASETS, dataset_at, survey_dataset
 from fracturax.datasets.copies import CopyPair, find_copies
 from fracturax.datasets.examine import picture_of
 from fracturax.datasets.leaks import SplitFilm, find_leaks
@@ -39,6 +39,7 @@ from fracturax.datasets.splits import drop_copies, join_groups
 from fracturax.datasets.survey import Survey, SurveyedFilm, file_conflicts
 from fracturax.datasets.traits import Traits, acquisition_groups, name_traits, number_in
 from fracturax.evaluation import wilson_interval
+from fracturax.pipelines.audit_scans import audit_scans
 from fracturax.pipelines.examination import FileRecord, examine_files
 from fracturax.pipelines.shortcuts import LabelledFilm, find_shortcuts
 from fracturax.reporting.audit_page import audit_page
@@ -98,7 +99,8 @@ def audit(
 ) -> Audit:
     """Find what is wrong with a data set; nothing of it is changed.
 
-    Every file is read once. What a loader would refuse is collected, and the audit goes on.
+    Every file is read once. What a loader would refuse is collected, and the audit goes on. Of a
+    data set of CTs less can be told, and `notes` says what (`audit_scans`).
 
     Args:
         root: The data set's folder.
@@ -115,7 +117,10 @@ def audit(
     root = Path(root)
     base = root if root.is_dir() else root.parent
     mine = None if split is None else _read_split(Path(split))
-    survey = survey_dataset(dataset, root=root)
+    if DATASETS[name := dataset_at(root, name=dataset)].modality == "ct":
+        splits_given = {} if mine is None or split is None else {Path(split).name: mine}
+        return audit_scans(name, root=root, splits=splits_given, progress=progress)
+    survey = survey_dataset(name, root=root)
     films = _examine(survey, base, workers, progress)
     films, copies = _join_copies(films, progress)
     conflicts = [*survey.conflicts]

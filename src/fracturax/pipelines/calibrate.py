@@ -65,7 +65,8 @@ def read_sample(
         progress: Where to tell how far the work is.
 
     Raises:
-        DataError: If the file cannot be read, or its predictions are another model's.
+        DataError: If the file cannot be read, or its column `model` does not say name and version
+            of this model (`xray@2026.14`).
         LeakageError: If the model was trained on one of the films.
     """
     source = source or cases.stem
@@ -76,11 +77,16 @@ def read_sample(
     by = ("region",) if "region" in _header(cases) else ()
     units = read_units(cases, by=by)
     names = set(units.table.model.tolist())
-    if names != {model.identity.name}:
+    if names != {model.identity.label}:
+        # A name without a version may be that of any; the thresholds of one prove nothing of
+        # another.
+        unsaid = names == {model.identity.name}
         raise DataError(
-            "the predictions are not those of the model",
+            "the table does not say which version of the model answered"
+            if unsaid
+            else "the predictions are not those of the model",
             got=", ".join(sorted(names)),
-            cure=f"give predictions of {model.identity.name}",
+            cure=f"give those of {model.identity.label}, of fracturax evaluate --table",
         )
     region = units.columns.get("region", np.full(len(units.table), ""))
     return Sample(units.table, region, source)

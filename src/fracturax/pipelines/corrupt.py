@@ -19,7 +19,12 @@ from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.core.study import Study
 from fracturax.evaluation import Evaluation, Row, auroc, group_bootstrap_weighted
 from fracturax.models.runtime import XrayPredictor
-from fracturax.pipelines.evaluate import MEMORY_NOTE, map_films, refuse_training_film
+from fracturax.pipelines.evaluate import (
+    MEMORY_NOTE,
+    map_films,
+    refuse_scans,
+    refuse_training_film,
+)
 from fracturax.pipelines.read import make_folder
 from fracturax.reporting.figures import Panel, draw_robustness, write_figure
 from fracturax.transforms.corruption import CORRUPTIONS, SEVERITIES, corrupt
@@ -130,8 +135,9 @@ def measure_robustness(
 
     Raises:
         LeakageError: If the model was trained on one of the cases.
-        DataError: If fewer than two cases of either class can be read.
+        DataError: If fewer than two cases of either class can be read, or cases are CTs.
     """
+    refuse_scans(cases, what="films are spoiled in known ways")
 
     def answer(numbered: tuple[int, Case]) -> Answers | None:
         number, case = numbered

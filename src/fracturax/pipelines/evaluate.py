@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.case import Case
-from fracturax.core.errors import ImageError, LeakageError
+from fracturax.core.errors import DataError, ImageError, LeakageError
 from fracturax.core.image import Radiograph
-from fracturax.core.prediction import Status
+from fracturax.core.prediction import Predictor, Status
 from fracturax.core.progress import Progress, silent
 from fracturax.datasets.register import trace
 from fracturax.evaluation import (
@@ -81,7 +81,7 @@ class Judgement:
 
 
 def evaluate(
-    model: XrayPredictor,
+    model: Predictor,
     cases: Sequence[Case],
     *,
     resamples: int = 1000,
@@ -91,7 +91,8 @@ def evaluate(
     """Let a model read cases and judge its answers.
 
     Args:
-        model: The reader.
+        model: The reader: that of radiographs, or any `Predictor` of films or CTs. Only of the
+            first are boxes measured and films of its training refused.
         cases: Of a case with several films the most suspicious one decides, as in reading; a case
             that cannot be read counts as not assessed.
         resamples: Bootstrap resamples of patients behind the intervals.
@@ -101,8 +102,15 @@ def evaluate(
 
     Raises:
         LeakageError: If the model was trained on one of the cases.
-        DataError: If the cases hold one class only.
+        DataError: If the cases hold one class only, or a reader of films is given CTs.
     """
+    if not isinstance(model, XrayPredictor):
+        answers = map_films(
+            lambda case: _answer_study(model, case), cases, words="reading", progress=progress
+        )
+        return judge(cases, answers, model=model.identity.label, resamples=resamples)
+    xray = model
+    refuse_scans(cases, what="this model reads films")
 
     def answer(case: Case) -> CaseAnswer:
         try:
@@ -113,18 +121,46 @@ def evaluate(
             return CaseAnswer("not_assessed", None, np.empty((0, 4)), np.empty(0))
         if not allow_training_films:
             for film in films:
-                refuse_training_film(model, case, film)
-        shown = [answer_film(model, film) for film in films]
+                refuse_training_film(xray, case, film)
+        shown = [answer_film(xray, film) for film in films]
         return max(shown, key=lambda one: -1.0 if one.probability is None else one.probability)
 
     answers = map_films(answer, cases, words="reading films", progress=progress)
-    judgement = judge(cases, answers, model=model.identity.name, resamples=resamples)
+    judgement = judge(cases, answers, model=model.identity.label, resamples=resamples)
     if not allow_training_films:
         return judgement
     evaluation = judgement.evaluation
     return replace(
         judgement, evaluation=replace(evaluation, notes=(*evaluation.notes, MEMORY_NOTE))
     )
+
+
+def refuse_scans(cases: Sequence[Case], *, what: str) -> None:
+    """Refuse cases that are CTs where only films can be worked on.
+
+    Raises:
+        DataError: If there is one.
+    """
+    scans = sum(case.modality == "ct" for case in cases)
+    if scans:
+        raise DataError(
+            f"{what}, and these cases are CTs",
+            got=f"{scans} CTs of {len(cases)} cases",
+            cure="give films, or a reader of CTs",
+        )
+
+
+def _answer_study(model: Predictor, case: Case) -> CaseAnswer:
+    """Answer about a case as a reader does that knows no single films."""
+    nothing = np.empty((0, 4)), np.empty(0)
+    try:
+        study = case.open()
+        if not study.images:
+            return CaseAnswer("not_assessed", None, *nothing)
+        shown = model.predict(study)
+    except ImageError:
+        return CaseAnswer("not_assessed", None, *nothing)
+    return CaseAnswer(shown.status, shown.probability, *nothing)
 
 
 def answer_film(model: XrayPredictor, film: Radiograph) -> CaseAnswer:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -29,12 +29,16 @@ class Prepared(Generic[KeptT]):
         groups: Number of each case's group, also of what only a dropped copy ties together.
         kept: What was kept of each film while it was open.
         dropped: What was left out, and why.
+        hashes: Hash of each case's files, by name, where they were read for it; else empty.
+        notes: What could not be looked for.
     """
 
     cases: tuple[Case, ...]
     groups: tuple[int, ...]
     kept: tuple[KeptT, ...]
     dropped: tuple[DroppedCase, ...]
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def check(self, split: Split) -> None:
         """Refuse a split that tears a group apart, or is not of these cases.
@@ -75,7 +79,16 @@ def prepare(
         keep: What to keep of each film; it is closed afterwards.
         unwanted: Cases that an audit, or a person, struck off.
         progress: Where to tell how far the work is.
+
+    Raises:
+        DataError: If a case is a CT.
     """
+    if any(case.modality == "ct" for case in cases):
+        raise DataError(
+            "films are prepared here, and these cases are CTs",
+            got=f"{sum(case.modality == 'ct' for case in cases)} of {len(cases)}",
+            cure="CTs can be opened, split and audited; films are trained on",
+        )
     struck_off = {case.name: case for case in unwanted}
     readable: list[Case] = []
     kept: list[KeptT] = []
@@ -103,6 +116,49 @@ def prepare(
         groups=tuple(groups[row] for row in rows),
         kept=tuple(kept[row] for row in rows),
         dropped=tuple(sorted([*dropped, *copies], key=lambda case: case.name)),
+    )
+
+
+def prepare_scans(
+    cases: Sequence[Case], *, unwanted: Sequence[DroppedCase] = (), progress: Progress = silent
+) -> Prepared[None]:
+    """Group CTs by patient and by equal files; drop what is unwanted and copies. None is decoded.
+
+    Args:
+        cases: Cases of one CT each.
+        unwanted: Cases that an audit, or a person, struck off.
+        progress: Where to tell how far the work is.
+    """
+    struck_off = {case.name: case for case in unwanted}
+    wanted = [case for case in cases if case.name not in struck_off]
+    hashes = {case.name: film_hash(case) for case in progress(wanted, "hashing CTs")}
+    first: dict[str, int] = {}
+    pairs = [
+        (first.setdefault(known, row), row)
+        for row, case in enumerate(wanted)
+        if (known := hashes[case.name]) is not None
+    ]
+    groups = join_groups([case.patient_key for case in wanted], pairs)
+    rows, copies = drop_copies(wanted, pairs)
+    wanted = list(regroup(wanted, groups))
+    kept = tuple(wanted[row] for row in rows)
+    struck = [struck_off[case.name] for case in cases if case.name in struck_off]
+    unhashed = sum(hashes[case.name] is None for case in kept)
+    return Prepared(
+        cases=kept,
+        groups=tuple(groups[row] for row in rows),
+        kept=(None,) * len(kept),
+        dropped=tuple(sorted([*struck, *copies], key=lambda case: case.name)),
+        hashes={case.name: one for case in kept if (one := hashes[case.name]) is not None},
+        notes=(
+            "CTs were not decoded: damaged ones are not left out, and of copies only files equal "
+            "byte for byte were found.",
+            *(
+                [f"{unhashed} cases share one file, so that the passport has no hash of them."]
+                if unhashed
+                else []
+            ),
+        ),
     )
 
 

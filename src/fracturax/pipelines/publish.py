@@ -49,6 +49,7 @@ from fracturax.training.loop import Trained
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.axis_map import AxisMap
+from fracturax.transforms.bone_mask import USABLE
 from fracturax.transforms.plan import fit
 
 PRECISIONS = ("fp32", "int8")
@@ -195,7 +196,8 @@ def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: 
     """Write a bundle that is not calibrated yet and takes everything for in scope."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = run.recipe.plan
-    export_network(trained.network, (plan.rows, plan.columns), folder)
+    shape = (plan.rows, plan.columns)
+    export_network(trained.network, shape, folder, channels=plan.channels)
     if closer is not None and run.recipe.closer is not None:
         size = run.recipe.closer.window.size
         export_network(closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS)
@@ -240,7 +242,7 @@ def _quantization_films(run: TrainingRun) -> npt.NDArray[np.float32]:
         for index in generator.permutation(np.flatnonzero(kind))[:half].tolist()
     ]
     pixels = np.stack([run.data.films[index].evaluation_pixels for index in chosen])
-    scaled: npt.NDArray[np.float32] = pixels[:, None].astype(np.float32) / np.float32(255)
+    scaled: npt.NDArray[np.float32] = pixels.astype(np.float32) / np.float32(255)
     return scaled
 
 
@@ -281,6 +283,8 @@ def _scope_limit(run: TrainingRun, bundles: Sequence[Bundle], progress: Progress
 
 
 def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
+    qualities = [one.bone_quality for one in run.data.films if one.bone_quality is not None]
+    whole = ("films_without_bone_mask", str(sum(one < USABLE for one in qualities)))
     return (
         ("data", run.recipe.data.dataset),
         ("films", str(len(run.data.cases))),
@@ -291,6 +295,7 @@ def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
         ("recipe_sha256", sha256_of_document(run.recipe.as_document())),
         ("split_sha256", run.data.split.sha256),
         ("software", software_version()),
+        *((whole,) if run.recipe.plan.roi == "channel" else ()),
     )
 
 

@@ -81,7 +81,7 @@ def _describe(
     elif box is not None:
         region, chosen, reason = "box", mask_of_box(image, box), ""
     else:
-        region, (chosen, reason) = "bone", _bone(image)
+        region, (chosen, reason) = "bone", bone_of(image)
     if reason:
         return Described(image.name, region, int(chosen.sum()), None, reason)
     found = extract_features(image, chosen, plan=plan)
@@ -95,7 +95,8 @@ def _read_mask(path: Path) -> Mask:
     return np.asarray(images[0].pixels > 0)
 
 
-def _bone(image: Image) -> tuple[Mask, str]:
+def bone_of(image: Image) -> tuple[Mask, str]:
+    """Return the bone of a film or a CT, found without training, and why it is not usable."""
     if isinstance(image, Radiograph):
         film = segment_bone(image)
         return film.mask, film.reason

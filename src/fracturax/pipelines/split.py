@@ -17,7 +17,7 @@ from fracturax.datasets.splits import (
     repeated_folds,
     split_by_date,
 )
-from fracturax.pipelines.prepare import Prepared, hashes_of, prepare
+from fracturax.pipelines.prepare import Prepared, hashes_of, prepare, prepare_scans
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def split(
     """Split cases so that no patient and no copy stands on two sides.
 
     Args:
-        cases: Cases of one film each; defective ones, and copies, are left out.
+        cases: Cases of one film each; defective ones, and copies, are left out. Or of one CT
+            each, which are not decoded: `Prepared.notes` says what was not looked for.
         rule: How.
         unwanted: Cases that an audit, or a person, struck off.
         progress: Where to tell how far the work is.
@@ -73,8 +74,12 @@ def split(
     Raises:
         DataError: If the cases do not hold what the rule goes by, or are too few.
     """
-    prepared = prepare(cases, keep=lambda *_: None, unwanted=unwanted, progress=progress)
-    hashes = hashes_of(prepared.cases)
+    if cases and all(case.modality == "ct" for case in cases):
+        prepared = prepare_scans(cases, unwanted=unwanted, progress=progress)
+        hashes = dict(prepared.hashes)
+    else:
+        prepared = prepare(cases, keep=lambda *_: None, unwanted=unwanted, progress=progress)
+        hashes = hashes_of(prepared.cases)
     splits = tuple(replace(one, hashes=hashes) for one in _by_rule(prepared, rule))
     for one in splits:
         check_no_leak(one, prepared.group_of)

@@ -44,7 +44,7 @@ from fracturax.training.volume_recipe import VolumeRecipe
 Floats = npt.NDArray[np.float64]
 STEP = 24
 _SENSITIVITY, _SPECIFICITY = 0.95, 0.9
-_STUDY_PENALTY = 1.0
+_LEAST_BROKEN = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,18 @@ class CubesOutOfFold:
         return CubesOutOfFold(cubes, self.logits[chosen], self.peaks[chosen])
 
     def by_bone(self, values: Floats) -> tuple[list[tuple[str, str]], Floats, npt.NDArray[np.int_]]:
-        """Return each bone, the maximum over its cubes, and whether it is broken."""
+        """Return each bone, the maximum over its cubes, and whether it is broken.
+
+        Broken is a bone with a fracture in every tenth of its cubes or more.
+        """
         keys = [(one.patient, one.bone) for one in self.cubes]
         bones = sorted(set(keys))
         reference = self.reference
         inside = [np.array([key == bone for key in keys]) for bone in bones]
         highest = np.array([values[chosen].max() for chosen in inside])
-        return bones, highest, np.array([int(reference[chosen].max()) for chosen in inside])
+        # A fracture of the bone beside reaches into a cube or two of an unbroken one.
+        broken = [int(reference[chosen].mean() >= _LEAST_BROKEN) for chosen in inside]
+        return bones, highest, np.array(broken)
 
 
 @dataclass(frozen=True)
@@ -188,30 +193,30 @@ def join_parts(parts: Sequence[CubesOutOfFold]) -> CubesOutOfFold:
 def fit_cubes(answers: CubesOutOfFold) -> FittedCubes:
     """Fit calibrations and choose operating points on answers out of fold.
 
-    A cube's probability is of a set as that of the pairs, where about every third or fourth cube
-    holds a fracture. The study's is fitted on whole bones by their most suspicious cube: a dozen
-    points, so that its slope is held back by a penalty.
+    A cube's probability is of a set as that of the pairs, where about every fourth cube holds a
+    fracture. The study's is that of its most suspicious cube: a dozen bones are too few to fit
+    another. Its operating points are chosen on whole bones: below the one lies no broken bone's
+    most suspicious cube, from the other on lies no unbroken bone's.
+
+    Raises:
+        DataError: If all bones are broken, or none is.
     """
     reference = answers.reference
     cube = fit_platt(answers.logits[:, None], reference)
-    calibration = Calibration(("cube",), cube.coefficients, cube.intercept)
-    raw = answers.logits * cube.coefficients[0] + cube.intercept
-    _, highest, broken = answers.by_bone(raw)
-    if 0 < broken.sum() < len(broken):
-        study = fit_platt(highest[:, None], broken, penalty=_STUDY_PENALTY)
-        study_calibration = Calibration(("peak",), study.coefficients, study.intercept)
-    else:
+    probability = cube.apply(answers.logits[:, None])
+    _, highest, broken = answers.by_bone(probability)
+    if not 0 < broken.sum() < len(broken):
         raise DataError(
-            "a calibration needs broken and unbroken bones",
+            "operating points need broken and unbroken bones",
             got=f"{int(broken.sum())} of {len(broken)} broken",
         )
-    cube_probability = 1 / (1 + np.exp(-raw))
-    of_bones = np.array([study_calibration.probability({"peak": float(one)}) for one in highest])
+    sensitive = float(highest[broken == 1].min())
+    specific = max(sensitive, float(np.nextafter(highest[broken == 0].max(), 2)))
     return FittedCubes(
-        calibration=calibration,
-        study_calibration=study_calibration,
-        operating_points=_points(broken, of_bones),
-        cube_operating_points=_points(reference, cube_probability),
+        calibration=Calibration(("cube",), cube.coefficients, cube.intercept),
+        study_calibration=Calibration(("peak",), (1.0,), 0.0),
+        operating_points=OperatingPoints(sensitive, min(specific, 1.0)),
+        cube_operating_points=_points(reference, np.asarray(probability)),
     )
 
 
@@ -323,16 +328,19 @@ def _facts(
 
 def _card(manifest: VolumeManifest) -> str:
     facts = "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in manifest.training)
+    people = dict(manifest.training).get("patients", "a few")
     side = math.floor(manifest.plan.size * manifest.plan.spacing_mm)
     return (
         f"# {manifest.name}, version {manifest.version}\n\n"
         f"A network of the CT stream ({manifest.volume_network}). It looks at cubes of {side} mm "
         "about the bones of a CT and says how probable a fracture in each is.\n\n"
-        "It was trained on hip bones and sacra of four patients with a pelvic fracture. In their "
-        "data all but the bone had been cut away; soft tissue was drawn in. It has never seen a "
-        "neighbouring bone, metal, a healthy patient, or another part of the body. Numbers from "
-        "four patients are a proof that the system works, not that it is clinically useful. The "
-        "probability of a study is fitted on a dozen bones.\n\n"
+        f"It was trained on hip bones and sacra of {people} patients with a pelvic fracture. In "
+        "their data all but the bone had been cut away; soft tissue was drawn in. It has never "
+        "seen a neighbouring bone, metal, a healthy patient, or another part of the body. Numbers "
+        "from so few patients are a proof that the system works, not that it is clinically "
+        "useful. The "
+        "probability of a study is that of its most suspicious cube; it is fitted on cubes of "
+        "which every fourth held a fracture, so that it is too high where fractures are rarer.\n\n"
         "For research use only. It is no medical device.\n\n"
         f"{facts}\n"
     )

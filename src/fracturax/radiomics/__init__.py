@@ -1,13 +1,21 @@
 """Numbers that describe the grey values and the shape of a marked region, and learners on them."""
 
 from fracturax.radiomics.features import FeatureVector, extract_features, mask_of_box
+from fracturax.radiomics.learner_files import load_learner, save_learner
+from fracturax.radiomics.learners import LEARNERS, FittedLearner, LearnerEntry, fit_learner
 from fracturax.radiomics.plan import FAMILIES, RadiomicsPlan, load_radiomics_plan
 
 __all__ = [
     "FAMILIES",
+    "LEARNERS",
     "FeatureVector",
+    "FittedLearner",
+    "LearnerEntry",
     "RadiomicsPlan",
     "extract_features",
+    "fit_learner",
+    "load_learner",
     "load_radiomics_plan",
     "mask_of_box",
+    "save_learner",
 ]

@@ -13,6 +13,10 @@ from fracturax.core.provenance import sha256_of_document
 FAMILIES = ("firstorder", "shape", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 """Families of features, as the library names them; of a film `shape` is that of its plane."""
 
+_NUMBERS = (
+    "bin_width", "normalize_scale", "spacing_mm", "outlier_sigma", "least_value", "energy_shift",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class RadiomicsPlan:
@@ -82,6 +86,12 @@ class RadiomicsPlan:
                 raise ConfigError(f"{name} is positive", got=str(value))
         if self.outlier_sigma is not None and self.least_value is not None:
             raise ConfigError("outliers go by outlier_sigma or by least_value", got="both")
+        # 10 and 10.0 are one plan, and must have one hash.
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, float(value))
+        object.__setattr__(self, "log_sigma_mm", tuple(map(float, self.log_sigma_mm)))
 
     def as_document(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""

@@ -35,13 +35,15 @@ class StoredFilm:
 
     Args:
         name: Name of its case.
-        pixels: A little larger than the input.
-        evaluation_pixels: The input as the shipped model sees it.
+        pixels: A little larger than the input, shape `(channels, rows, columns)`.
+        evaluation_pixels: The input as the shipped model sees it, of as many channels.
         outlines: Outlines in pixels of `pixels`.
         reference: The truth, in pixels of the film after the plan's steps, in its frame.
         placement: Where that film lies in `evaluation_pixels`.
         detail: What windows are cut from.
         acquisition: How it was acquired, in words; films alike in this make a group.
+        bone_quality: Of its bone mask, where the plan shows one; too low, the whole film stands
+            in for it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class StoredFilm:
     placement: Placement
     detail: Detail
     acquisition: str = ""
+    bone_quality: float | None = None
 
 
 def store_film(
@@ -70,14 +73,16 @@ def store_film(
     reference = frame.turn_reference(move_reference(reference, prepared.axis_map))
     larger, larger_placement = reserve.apply(turned)
     exact, placement = plan.apply(turned)
+    bones = prepared.bones
     return StoredFilm(
         name=name,
-        pixels=np.round(larger * 255).astype(np.uint8),
-        evaluation_pixels=np.round(exact * 255).astype(np.uint8),
+        pixels=np.round(reserve.stack(larger, bones, frame) * 255).astype(np.uint8),
+        evaluation_pixels=np.round(plan.stack(exact, bones, frame) * 255).astype(np.uint8),
         outlines=[place_outline(outline, larger_placement) for outline in outlines_of(reference)],
         reference=reference,
         placement=placement,
         detail=take_detail(turned, placement, plan, detail),
+        bone_quality=None if bones is None else bones.quality,
     )
 
 
@@ -123,7 +128,7 @@ class Batch(NamedTuple):
     """Films with their targets.
 
     Attributes:
-        images: Display values, shape `(b, 1, rows, columns)`.
+        images: Display values, shape `(b, channels, rows, columns)`.
         fracture: 0 or 1, shape `(b,)`.
         heat: Share of each cell of the finest level that is fractured, shape `(b, rows/stride,
             columns/stride)`.
@@ -163,11 +168,14 @@ class AugmentedFilms(Dataset[Sample]):
     def __getitem__(self, draw: tuple[int, int, int]) -> Sample:
         """Return the augmented film for `(epoch, draw, film)`."""
         epoch, number, index = draw
-        film, plan = self.films[index], self.recipe.plan
+        film, plan, change = self.films[index], self.recipe.plan, self.recipe.augmentation
         generator = np.random.default_rng([self.recipe.seed, epoch, number])
-        image, outlines = self.recipe.augmentation.apply(
-            film.pixels, film.outlines, rows=plan.rows, columns=plan.columns, generator=generator
-        )
+        grey, *others = film.pixels
+        warp = change.draw(grey.shape, rows=plan.rows, columns=plan.columns, generator=generator)
+        outlines = [warp.points(outline) for outline in film.outlines]
+        shown = change.show(grey, warp, outlines=outlines, generator=generator)
+        moved = [warp.film(one).astype(np.float32) / np.float32(255) for one in others]
+        image = np.stack([shown, *moved])
         return make_sample(image, outlines, film.reference, stride=finest_stride(self.recipe))
 
 
@@ -278,15 +286,15 @@ def finest_stride(recipe: Recipe) -> int:
 def make_sample(
     image: npt.NDArray[np.float32], outlines: list[Outline], reference: Reference, *, stride: int
 ) -> Sample:
-    """Make the targets of an image, shape `(rows, columns)`, whose outlines are in its pixels."""
-    rows, columns = image.shape
+    """Make the targets of an image `(channels, rows, columns)` whose outlines are in its pixels."""
+    rows, columns = image.shape[1:]
     visible = [box for outline in outlines if (box := _visible_box(outline, rows, columns))]
     mask = np.zeros((rows, columns), np.float32)
     cv2.fillPoly(mask, [np.round(outline[:, ::-1]).astype(np.int32) for outline in outlines], 1.0)
     heat = cv2.resize(mask, (columns // stride, rows // stride), interpolation=cv2.INTER_AREA)
     context = [region in reference.regions for region in REGIONS] + [bool(reference.hardware)]
     return Sample(
-        image=image[None],
+        image=image,
         # A fracture that moved out of the film is still what the film was taken for, but not
         # to be seen: its label would teach noise.
         fracture=float(reference.fracture and (bool(visible) or not outlines)),

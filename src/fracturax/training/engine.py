@@ -117,6 +117,7 @@ def train_network(
         backbone=recipe.network.backbone,
         weights=recipe.network.weights,
         width=recipe.network.width,
+        channels=recipe.plan.channels,
     ).to(memory_format=torch.channels_last)
     if start is not None:
         network.load_state_dict(start.state_dict())

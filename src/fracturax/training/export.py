@@ -25,6 +25,7 @@ def export_network(
     *,
     stem: str = "model",
     outputs: tuple[str, ...] = OUTPUTS,
+    channels: int = 1,
 ) -> None:
     """Write `STEM.safetensors` (half precision) and `STEM.onnx` (of the very same weights).
 
@@ -35,9 +36,10 @@ def export_network(
         folder: Where to write.
         stem: Stem of the names of both files.
         outputs: Fields of the network's output that the graph gives; it computes no others.
+        channels: Channels of the graph's input.
     """
     write_halves(network, folder / f"{stem}.safetensors")
-    images = torch.rand(2, 1, *shape)
+    images = torch.rand(2, channels, *shape)
     write_graph(network, images, folder / f"{stem}.onnx", name="images", outputs=outputs)
 
 
@@ -121,7 +123,7 @@ def quantize_graph(folder: Path, samples: npt.NDArray[np.float32]) -> None:
 
     Args:
         folder: Holds `model.onnx`.
-        samples: Inputs of the graph, shape `(n, 1, rows, columns)`.
+        samples: Inputs of the graph, shape `(n, channels, rows, columns)`.
     """
     import_quietly()
     from onnxruntime.quantization import (

@@ -190,6 +190,8 @@ class Recipe:
             return None
         return replace(
             self,
+            # A window is cut from the film alone.
+            plan=replace(self.plan, roi="none"),
             network=self.closer.network,
             optimizer=self.closer.optimizer,
             loss=self.closer.loss,

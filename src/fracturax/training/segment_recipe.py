@@ -131,6 +131,12 @@ class SegmenterRecipe:
                 "the input of a U-Net has sides that are multiples of 32",
                 got=f"{self.plan.rows} x {self.plan.columns}",
             )
+        if self.plan.roi != "none":
+            raise ConfigError(
+                "a segmenter finds the bones itself",
+                got=f'[plan] roi = "{self.plan.roi}"',
+                cure="leave roi out",
+            )
         if self.augmentation.marker:
             raise ConfigError(
                 "a film with a mask gets no side marker: it would lie on bone",

@@ -60,7 +60,7 @@ class AugmentedWindows(Dataset[Sample]):
         zoom = np.float32(film.detail.zoom)
         outlines = [to_window(one * zoom, matrix) for one in outlines_of(film.reference)]
         image = augmentation.expose(pixels.astype(np.float32) / np.float32(255), generator)
-        return make_sample(image, outlines, film.reference, stride=finest_stride(self.recipe))
+        return make_sample(image[None], outlines, film.reference, stride=finest_stride(self.recipe))
 
     def _square(
         self, index: int, generator: np.random.Generator

@@ -112,10 +112,28 @@ class Augmentation:
         """
         warp = self.draw(film.shape, rows=rows, columns=columns, generator=generator)
         moved = [warp.points(outline) for outline in outlines]
+        return self.show(film, warp, outlines=moved, generator=generator), moved
+
+    def show(
+        self,
+        film: npt.NDArray[np.uint8],
+        warp: FilmWarp,
+        *,
+        outlines: list[Outline],
+        generator: np.random.Generator,
+    ) -> npt.NDArray[np.float32]:
+        """Return a film in a drawn place and another exposure, display values in [0, 1].
+
+        Args:
+            film: Grey values, shape `(film rows, film columns)`.
+            warp: Its new place, as `draw` gives it.
+            outlines: In pixels of the result; no marker is laid over them.
+            generator: Source of all chance.
+        """
         values = warp.film(film).astype(np.float32) / np.float32(255)
         if self.marker > 0 and generator.random() < self.marker:
-            values = lay_marker(values, generator, free_of=moved)
-        return self.expose(values, generator), moved
+            values = lay_marker(values, generator, free_of=outlines)
+        return self.expose(values, generator)
 
     def draw(
         self, shape: tuple[int, ...], *, rows: int, columns: int, generator: np.random.Generator

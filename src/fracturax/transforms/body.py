@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fracturax.transforms.plan import stretch
+from fracturax.transforms.stretch import stretch
 from fracturax.transforms.threshold import otsu_thresholds
 from fracturax.transforms.transform import Values
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fracturax.core.errors import ImageError
 from fracturax.core.image import Image, Volume
-from fracturax.transforms.plan import stretch
+from fracturax.transforms.stretch import stretch
 from fracturax.transforms.transform import Kind, Made, Transform, Values
 
 _ENOUGH = 1 << 18

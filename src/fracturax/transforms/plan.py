@@ -13,8 +13,10 @@ from fracturax.core.geometry import Box
 from fracturax.core.image import Radiograph, Step
 from fracturax.core.provenance import sha256_of_document
 from fracturax.transforms.axis_map import AxisMap
+from fracturax.transforms.bone_mask import BoneMask, segment_bone
 from fracturax.transforms.frame import Frame
 from fracturax.transforms.step_plan import StepPlan
+from fracturax.transforms.stretch import stretch
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,12 @@ class Prepared:
     Args:
         pixels: Display values, shape `(rows, columns)`.
         axis_map: Where the original's pixels lie in it.
+        bones: Its bones, where the plan shows them to the network.
     """
 
     pixels: npt.NDArray[np.float32]
     axis_map: AxisMap
+    bones: BoneMask | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ class PreprocessingPlan:
             so that all fill the input alike.
         steps: Transforms that come first, by name and parameters. A plan without any has the
             hash it had before there were steps.
+        roi: Region of interest. `channel` shows the network the bones, which an untrained
+            segmentation finds, as a second channel beside the film; `none` shows it the film
+            alone. To cut the film to its bones take the step `crop_to_bone`. A plan with `none`
+            has the hash it had before there was a choice.
 
     Raises:
         UnknownNameError: If a step names no known transform.
@@ -106,6 +114,7 @@ class PreprocessingPlan:
     high_percentile: float = 99.5
     frame: Literal["film", "portrait"] = "film"
     steps: tuple[Step, ...] = ()
+    roi: Literal["none", "channel"] = "none"
 
     def __post_init__(self) -> None:
         StepPlan(self.steps)
@@ -113,14 +122,18 @@ class PreprocessingPlan:
     def prepare(self, film: Radiograph) -> Prepared:
         """Do the steps, before `frame_of` and `apply`; without steps the film stays as it is.
 
+        Where the plan shows the bones, they are looked for in what the steps made of the film.
+
         Raises:
             ImageError: If a step does not take the film.
         """
-        if not self.steps:
-            return Prepared(film.pixels, AxisMap.identity(film.pixels.shape))
-        done = StepPlan(self.steps).apply(film)
-        assert isinstance(done.image, Radiograph), "a transform keeps the kind of its image"
-        return Prepared(done.image.pixels, done.axis_map)
+        axis_map = AxisMap.identity(film.pixels.shape)
+        if self.steps:
+            done = StepPlan(self.steps).apply(film)
+            assert isinstance(done.image, Radiograph), "a transform keeps the kind of its image"
+            film, axis_map = done.image, done.axis_map
+        bones = segment_bone(film) if self.roi == "channel" else None
+        return Prepared(film.pixels, axis_map, bones)
 
     def frame_of(self, pixels: npt.NDArray[np.float32]) -> Frame:
         """Return how to turn a film, shape `(rows, columns)`, before `apply`.
@@ -151,6 +164,37 @@ class PreprocessingPlan:
         canvas, top, left = self._centered(stretch(fitted, black=black, white=white))
         return canvas, Placement(scale, float(top), float(left), black, white)
 
+    @property
+    def channels(self) -> int:
+        """Channels of the model's input: the film and, where the plan shows them, its bones."""
+        return 2 if self.roi == "channel" else 1
+
+    def stack(
+        self, values: npt.NDArray[np.float32], bones: BoneMask | None, frame: Frame
+    ) -> npt.NDArray[np.float32]:
+        """Put the bones, as a channel of 0 and 1, behind what `apply` made of a film.
+
+        Args:
+            values: The input, shape `(self.rows, self.columns)`.
+            bones: Of the film before it was turned, as `prepare` gives them; None for none.
+            frame: How the film was turned.
+
+        Returns:
+            Shape `(channels, self.rows, self.columns)`. Bones that are not to be trusted are
+            replaced by the whole film.
+
+        Example:
+            >>> plan = PreprocessingPlan(64, 64, roi="channel")
+            >>> unsure = BoneMask(np.zeros((100, 50), bool), 0.2, "the film is mostly noise")
+            >>> grey = np.zeros((64, 64), np.float32)
+            >>> plan.stack(grey, unsure, Frame(50, is_turned=False)).mean(axis=(1, 2)).tolist()
+            [0.0, 0.5]
+        """
+        if bones is None:
+            return values[None]
+        region = bones.mask if bones.is_usable else np.ones_like(bones.mask)
+        return np.stack([values, self.place_mask(frame.turn(region)).astype(np.float32)])
+
     def place_mask(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return a film's mask where `apply` puts the film, shape `(self.rows, self.columns)`.
 
@@ -172,9 +216,11 @@ class PreprocessingPlan:
         return canvas, top, left
 
     def as_document(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data; steps only where there are some."""
+        """Return the plan as JSON-able data; steps and region only where there are any."""
         document = asdict(self)
         del document["steps"]
+        if self.roi == "none":
+            del document["roi"]
         return document | (StepPlan(self.steps).as_document() if self.steps else {})
 
     @property
@@ -210,13 +256,3 @@ def fitted_shape(shape: tuple[int, ...], *, rows: int, columns: int) -> tuple[in
         max(1, min(rows, round(shape[0] * scale))),
         max(1, min(columns, round(shape[1] * scale))),
     )
-
-
-def stretch(
-    pixels: npt.NDArray[np.float32], *, black: float, white: float
-) -> npt.NDArray[np.float32]:
-    """Map two grey values to 0 and 1, clipping beyond; where they are equal all becomes 0."""
-    if white - black < 1e-6:
-        return np.zeros_like(pixels)
-    scaled = (pixels - np.float32(black)) / np.float32(white - black)
-    return np.asarray(np.clip(scaled, 0, 1), np.float32)

@@ -7,7 +7,6 @@ import numpy as np
 
 from fracturax.core.errors import ImageError
 from fracturax.core.image import Image, Volume
-from fracturax.transforms.plan import stretch
 from fracturax.transforms.register_correlation import polish
 from fracturax.transforms.register_features import match_features
 from fracturax.transforms.register_information import View, find_starts, refine
@@ -20,6 +19,7 @@ from fracturax.transforms.registration import (
     in_pixels,
     resample,
 )
+from fracturax.transforms.stretch import stretch
 from fracturax.transforms.transform import Values
 
 _MIDDLE_PX, _WORKING_PX = 192, 768

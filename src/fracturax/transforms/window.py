@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fracturax.transforms.plan import Placement, PreprocessingPlan, fit, stretch
+from fracturax.transforms.plan import Placement, PreprocessingPlan, fit
+from fracturax.transforms.stretch import stretch
 
 Affine = npt.NDArray[np.float64]
 """Maps `(x, y)` of a film, counted from pixel centres, into a window; shape `(2, 3)`."""

@@ -103,11 +103,17 @@ def test_a_table_of_predictions_is_taken_and_that_of_another_model_is_not(tmp_pa
     model = XrayPredictor(load_bundle("xray"), threads=1)
     path = tmp_path / "site.csv"
     regions = {"region": np.array(["leg"] * 30)}
-    _table(30).write_csv(path, regions)
+    _table(30, model=model.identity.label).write_csv(path, regions)
     sample = read_sample(model, path)
     assert (len(sample.table), set(sample.region), sample.source) == (30, {"leg"}, "site")
     _table(30, model="other").write_csv(path, regions)
     with pytest.raises(DataError, match="not those of the model; got other"):
+        read_sample(model, path)
+    _table(30, model="xray@2025.1").write_csv(path, regions)
+    with pytest.raises(DataError, match=r"not those of the model; got xray@2025\.1"):
+        read_sample(model, path)
+    _table(30).write_csv(path, regions)
+    with pytest.raises(DataError, match="does not say which version"):
         read_sample(model, path)
     with pytest.raises(DataError, match="cannot be read"):
         read_sample(model, tmp_path / "none.csv")

@@ -211,3 +211,9 @@ def test_bad_regions_are_refused() -> None:
 def test_an_impossible_plan_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         RadiomicsPlan(**wrong)
+
+
+def test_equal_plans_have_one_hash_also_after_a_file() -> None:
+    plan = RadiomicsPlan(bin_width=10, log_sigma_mm=(1, 3))
+    assert plan.sha256 == RadiomicsPlan(bin_width=10.0, log_sigma_mm=(1.0, 3.0)).sha256
+    assert plan.sha256 == RadiomicsPlan.from_document(plan.as_document()).sha256

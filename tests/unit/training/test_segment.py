@@ -171,6 +171,8 @@ def test_a_published_recipe_is_that_of_the_paper(path: Path) -> None:
 def test_a_recipe_that_cannot_work_is_a_sentence() -> None:
     with pytest.raises(ConfigError, match="multiples of 32"):
         replace(RECIPE, plan=PreprocessingPlan(100, 96))
+    with pytest.raises(ConfigError, match="finds the bones itself"):
+        replace(RECIPE, plan=PreprocessingPlan(32, 32, roi="channel"))
     with pytest.raises(ConfigError, match="side marker"):
         replace(RECIPE, augmentation=replace(RECIPE.augmentation, marker=0.5))
     with pytest.raises(UnknownNameError, match="vgg16"):

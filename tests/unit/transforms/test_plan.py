@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fracturax.core.config import build
-from fracturax.transforms.plan import PreprocessingPlan, stretch
+from fracturax.transforms.plan import PreprocessingPlan
+from fracturax.transforms.stretch import stretch
 
 PLAN = PreprocessingPlan(96, 64)
 
