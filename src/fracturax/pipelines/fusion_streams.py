@@ -30,7 +30,7 @@ FILM_RUN, CT_RUN = "film-stream", "ct-densenet121"
 """Folders of the streams' runs, beside that of the fusion."""
 ANSWERS = "answers.safetensors"
 _CT_SIDE = 48
-_VIEWS = 3
+_VIEWS = 0
 _LEFT_OUT = ("_shape", "Energy")
 """Radiomics of the outline and of its size: the outline is drawn by hand, fragment by fragment, and
 knows where bone is broken."""

@@ -30,7 +30,7 @@ from fracturax.training.film_stream import StoredCrops, StreamPace
 from fracturax.training.fusion import StreamTable, TrainedFusion, answer_table, train_fusion
 from fracturax.training.fusion_recipe import FusionRecipe
 
-FILM_NETWORK, FILM_PACE = "film_cnn", StreamPace(epochs=4)
+FILM_NETWORK, FILM_PACE = "film_cnn", StreamPace(epochs=2)
 Reals = npt.NDArray[np.float64]
 
 
