@@ -63,6 +63,7 @@ def train(
     from fracturax.pipelines.publish import train_bundle
     from fracturax.pipelines.train import predict_out_of_fold
     from fracturax.pipelines.train import train as run_recipe
+    from fracturax.training.fusion_recipe import is_fusion_recipe
     from fracturax.training.recipe import load_recipe
     from fracturax.training.segment_recipe import is_segmenter_recipe
     from fracturax.training.volume_recipe import is_volume_recipe
@@ -82,6 +83,14 @@ def train(
                 version=version,
             ),
             as_json=as_json,
+        )
+        return
+    if is_fusion_recipe(recipe):
+        _refuse(
+            recipe, split=split, clean=clean, results=results, bundle=bundle, max_steps=max_steps
+        )
+        _tell(
+            _train_fusion(recipe, root=root, out=out, weights=weights, folds=fold), as_json=as_json
         )
         return
     if is_volume_recipe(recipe):
@@ -213,6 +222,24 @@ def _train_volume(
     if trained.bundle is not None:
         document |= {"bundle": str(trained.bundle.folder), "bundle_sha256": trained.bundle.sha256}
     return document
+
+
+def _train_fusion(
+    recipe: Path, *, root: Path, out: Path, weights: Path | None, folds: list[int] | None
+) -> dict[str, object]:
+    from fracturax.pipelines.train_fusion import run_fusion
+    from fracturax.training.fusion_recipe import load_fusion_recipe
+
+    parsed = load_fusion_recipe(recipe)
+    folder = out / parsed.name
+    begin = "imagenet" if weights is None else str(weights.resolve())
+    run = run_fusion(parsed, root=root, out=folder, weights=begin, folds=folds, progress=progress)
+    return {
+        "run": str(folder),
+        "cases": len(run.data.cases),
+        "subsets": len(run.logits),
+        "predictions": str(folder / "predictions.csv"),
+    }
 
 
 def _refuse(recipe: Path, **options: object) -> None:

@@ -183,3 +183,85 @@ VOLUME_NETWORKS = Registry(
         ),
     ),
 )
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """A network of the X-ray stream: takes a crop of a film, says fracture and where."""
+
+    name: str
+    code: str
+    paper: str
+    licence: str
+
+
+FILM_STREAMS = Registry(
+    "network of the X-ray stream",
+    (
+        StreamEntry(
+            "film_cnn",
+            "fracturax.models.film_stream:FilmCnn",
+            "Sandler et al., CVPR 2018; the part up to stride 16",
+            "BSD-3-Clause (torchvision)",
+        ),
+        StreamEntry(
+            "film_transformer",
+            "fracturax.models.film_stream:FilmTransformer",
+            "Dosovitskiy et al., ICLR 2021",
+            "Apache-2.0",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class FusionEntry:
+    """A way to make one answer of several streams."""
+
+    name: str
+    code: str
+    is_generative: bool
+    paper: str
+    licence: str
+
+
+FUSIONS = Registry(
+    "fusion",
+    (
+        FusionEntry(
+            "concat",
+            "fracturax.models.fusion:Concatenation",
+            False,
+            "Ngiam et al., Multimodal deep learning, ICML 2011",
+            "Apache-2.0",
+        ),
+        FusionEntry(
+            "attention",
+            "fracturax.models.fusion:Attention",
+            False,
+            "Bahdanau et al., ICLR 2015; Ilse et al., ICML 2018",
+            "Apache-2.0",
+        ),
+        FusionEntry(
+            "cyclegan",
+            "fracturax.models.fusion:Generative",
+            True,
+            "Zhu et al., ICCV 2017 (CycleGAN), here between feature vectors",
+            "Apache-2.0",
+        ),
+        FusionEntry(
+            "gated",
+            "fracturax.models.fusion:Gated",
+            False,
+            "Arevalo et al., Gated multimodal units, ICLR workshop 2017",
+            "Apache-2.0",
+        ),
+        FusionEntry(
+            "cross_attention",
+            "fracturax.models.fusion:CrossAttention",
+            False,
+            "Vaswani et al., NeurIPS 2017; Jaegle et al., ICML 2021",
+            "Apache-2.0",
+        ),
+    ),
+)
