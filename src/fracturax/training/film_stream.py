@@ -135,7 +135,7 @@ def make_views(stem: FilmStem, crops: StoredCrops, *, views: int, seed: int) -> 
 @torch.inference_mode()
 def stem_of(stem: FilmStem, films: Floats, *, batch: int = 64) -> npt.NDArray[np.float16]:
     """Return the maps of crops `(n, 112, 112)`, shape `(n, 32, 14, 14)`."""
-    stem = stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    stem = stem.to(memory_format=torch.channels_last)
     parts = []
     for start in range(0, len(films), batch):
         part = torch.from_numpy(np.ascontiguousarray(films[start : start + batch]))[:, None]

@@ -356,4 +356,5 @@ class _Rivals:
 
 
 def _squares(judge: nn.Module, tokens: Tensor, wanted: int) -> Tensor:
-    return ((judge(tokens) - wanted) ** 2).mean()
+    squares: Tensor = (judge(tokens) - wanted) ** 2
+    return squares.mean()
