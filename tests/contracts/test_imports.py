@@ -12,10 +12,21 @@ from fracturax.core.registry import Registry
 from fracturax.datasets import DATASETS
 from fracturax.datasets.registry import MASKED_FILMS
 from fracturax.example import example_study_folder
-from fracturax.models.catalog import BACKBONES, ENCODERS, NETWORKS
+from fracturax.models.catalog import (
+    BACKBONES,
+    ENCODERS,
+    FILM_STREAMS,
+    FUSIONS,
+    NETWORKS,
+    VOLUME_NETWORKS,
+)
 from fracturax.transforms.catalog import TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
+REGISTRIES = (
+    *(DATASETS, MASKED_FILMS, TRANSFORMS),
+    *(NETWORKS, BACKBONES, ENCODERS, VOLUME_NETWORKS, FILM_STREAMS, FUSIONS),
+)
 
 
 def _imported_by(program: str) -> set[str]:
@@ -73,11 +84,7 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
 
 @pytest.mark.parametrize(
     ("registry", "name"),
-    [
-        (registry, name)
-        for registry in (DATASETS, MASKED_FILMS, NETWORKS, BACKBONES, ENCODERS, TRANSFORMS)
-        for name in registry
-    ],
+    [(registry, name) for registry in REGISTRIES for name in registry],
     ids=lambda value: value if isinstance(value, str) else value.kind,
 )
 def test_the_code_of_every_registry_entry_is_there(
