@@ -72,7 +72,7 @@ def test_of_several_versions_one_must_be_named(folder, tmp_path) -> None:
 
 
 def test_a_packaged_name_stays_the_packaged_model(exported, tmp_path) -> None:
-    name = next(iter(packaged_bundles()))
+    name = "xray"
     import_bundle(_versioned(exported[1], tmp_path / "same", name=name, version="99"))
     assert load_bundle(name).folder == packaged_bundles()[name]
     assert load_bundle(f"{name}@99").manifest.version == "99"

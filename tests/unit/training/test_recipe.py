@@ -6,13 +6,15 @@ from fracturax.core.errors import ConfigError
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets import DATASETS
 from fracturax.models.catalog import NETWORKS
+from fracturax.training.fusion_recipe import is_fusion_recipe
 from fracturax.training.recipe import load_recipe
 from fracturax.training.segment_recipe import is_segmenter_recipe
+from fracturax.training.volume_recipe import is_volume_recipe
 
 RECIPES = [
     path
     for path in sorted((Path(__file__).parents[3] / "recipes").glob("*.toml"))
-    if not is_segmenter_recipe(path)
+    if not (is_segmenter_recipe(path) or is_volume_recipe(path) or is_fusion_recipe(path))
 ]
 
 

@@ -22,7 +22,7 @@ BONE = Box(120, 170, 400, 220)
 def _limb() -> Radiograph:
     """One bone in soft tissue in air, 500 x 400."""
     film = np.full((500, 400), 0.03, np.float32)
-    film[60:440, 60:340] = 0.35
+    film[60:440, 105:285] = 0.35
     film[120:400, 170:220] = 0.8
     return Radiograph(np.asarray(cv2.GaussianBlur(film, (0, 0), 2), np.float32))
 
