@@ -56,13 +56,16 @@ def test_the_page_of_a_training_holds_its_boxes_and_subgroups(
     assert "AUROC by region" in page
     assert "| region: hand |" in bundle.card
     assert "area below the AFROC curve" in bundle.card
+    kept = json.loads((results / "evaluation.json").read_text(encoding="utf-8"))
+    columns = kept["report"]["options"]["by"]
+    assert {"region", "view", "hardware", "exposures", "acquisition"} <= set(columns)
     again = command(
         *("evaluate", results / "out_of_fold.csv", "--boxes", results / "out_of_fold_boxes.csv"),
-        *("--by", "region", "--by", "view", "--by", "hardware", "--json"),
+        *(word for column in columns for word in ("--by", column)),
+        "--json",
     )
     assert again.code == 0, again.err
     said = json.loads(again.out)
-    kept = json.loads((results / "evaluation.json").read_text(encoding="utf-8"))
     assert said["localization"] == kept["report"]["localization"]
     assert said["subgroups"] == kept["report"]["subgroups"]
     # Sides are rounded to hundredths of a pixel where they are written, not where they were judged.

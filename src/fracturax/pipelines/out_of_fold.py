@@ -166,7 +166,13 @@ def _fit_boxes(films: OutOfFold) -> Calibration:
         owner = match(raw.boxes, raw.box_logits, boxes_as_array(boxes), iou=BOX_OVERLAP)
         values.append(np.stack([raw.box_values[name] for name in names], axis=1))
         hits += (owner >= 0).tolist()
-    fitted = fit_platt(np.concatenate(values), np.array(hits, dtype=np.int64))
+    found = np.array(hits, dtype=np.int64)
+    if len(np.unique(found)) < 2:
+        # Nothing tells a box that holds a fracture from one that does not: all are worth the same,
+        # by Laplace's rule of succession. A long training must not be lost for that.
+        share = (found.sum() + 1) / (found.size + 2)
+        return Calibration(names, (0.0,) * len(names), float(np.log(share / (1 - share))))
+    fitted = fit_platt(np.concatenate(values), found)
     return Calibration(names, fitted.coefficients, fitted.intercept)
 
 
