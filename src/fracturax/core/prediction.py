@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -240,6 +241,66 @@ class Prediction:
         """All findings of the study, most probable first."""
         every = (finding for image in self.images for finding in image.findings)
         return tuple(sorted(every, key=lambda finding: -finding.probability))
+
+
+_SUSPICION: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
+AnswerT = TypeVar("AnswerT", ImagePrediction, Prediction)
+
+
+def most_suspicious(answers: Iterable[AnswerT]) -> AnswerT:
+    """Return the answer that decides among several: by its status, then by its probability.
+
+    Example:
+        >>> said = [ImagePrediction("a", "doubt", 0.4), ImagePrediction("b", "no_fracture", 0.5)]
+        >>> most_suspicious(said).image
+        'a'
+    """
+    return max(answers, key=lambda one: (_SUSPICION[one.status], one.probability or 0.0))
+
+
+def join_answers(
+    study: Study,
+    answers: Sequence[ImagePrediction],
+    *,
+    model: ModelIdentity,
+    operating_points: OperatingPoints,
+    duration_s: float,
+) -> Prediction:
+    """Return the answer about a study: that of its most suspicious image.
+
+    A study is assessed if at least one image is; else it says why none was.
+
+    Args:
+        study: The study.
+        answers: One an image, in its order.
+        model: Which model answered.
+        operating_points: The thresholds, where no guarantee has its own.
+        duration_s: Wall-clock seconds of the reading.
+    """
+    assessed = [one for one in answers if one.probability is not None]
+    if not assessed:
+        reasons = [one.reason for one in answers] or [one.reason for one in study.unreadable]
+        return Prediction(
+            study_key=study.key,
+            status="not_assessed",
+            model=model,
+            operating_points=operating_points,
+            reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
+            images=tuple(answers),
+            duration_s=duration_s,
+        )
+    decisive = most_suspicious(assessed)
+    promised = decisive.guarantee
+    return Prediction(
+        study_key=study.key,
+        status=decisive.status,
+        model=model,
+        operating_points=operating_points if promised is None else promised.points,
+        probability=decisive.probability,
+        decisive_image=decisive.image,
+        images=tuple(answers),
+        duration_s=duration_s,
+    )
 
 
 def _check_answer(status: Status, probability: float | None, reason: str | None) -> None:

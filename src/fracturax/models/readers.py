@@ -10,7 +10,13 @@ from pathlib import Path
 
 from fracturax.core.errors import UnknownNameError
 from fracturax.core.image import Radiograph
-from fracturax.core.prediction import ModelIdentity, OperatingPoints, Prediction, Predictor, Status
+from fracturax.core.prediction import (
+    ModelIdentity,
+    OperatingPoints,
+    Prediction,
+    Predictor,
+    most_suspicious,
+)
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
 from fracturax.models.bundle import load_bundle
@@ -18,8 +24,6 @@ from fracturax.models.runtime import XrayPredictor
 from fracturax.models.store import find_bundle
 from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
 from fracturax.models.volume_reader import VolumePredictor
-
-_SEVERITY: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
 
 
 def load_reader(
@@ -86,7 +90,7 @@ class ReaderByImage:
             self._reader("films").predict(replace(study, images=films)),
             self._reader("volumes").predict(replace(study, images=volumes)),
         ]
-        decisive = max(answers, key=lambda one: (_SEVERITY[one.status], one.probability or 0.0))
+        decisive = most_suspicious(answers)
         by_name = {image.image: image for answer in answers for image in answer.images}
         ordered = tuple(by_name[image.name] for image in study.images)
         return replace(decisive, images=ordered, duration_s=time.perf_counter() - start)

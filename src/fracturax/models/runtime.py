@@ -22,6 +22,7 @@ from fracturax.core.prediction import (
     OperatingPoints,
     Prediction,
     Status,
+    join_answers,
 )
 from fracturax.core.study import Study
 from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
@@ -46,7 +47,6 @@ STRIDES = (8, 16, 32)
 """Strides of the detection head's levels, finest first."""
 _NO_BOX_LOGIT = -6.0
 """What a film without any candidate box is given for its best one."""
-_SEVERITY: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,35 +134,13 @@ class XrayPredictor:
         at least one film is.
         """
         start = time.perf_counter()
-        answers = tuple(self.predict_image(image) for image in study.images)
-        assessed = [answer for answer in answers if answer.probability is not None]
-        shared: dict[str, Any] = {
-            "study_key": study.key,
-            "model": self.identity,
-            "images": answers,
-        }
-        if not assessed:
-            reasons = [answer.reason for answer in answers] or [
-                one.reason for one in study.unreadable
-            ]
-            return Prediction(
-                status="not_assessed",
-                operating_points=self.operating_points,
-                reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
-                duration_s=time.perf_counter() - start,
-                **shared,
-            )
-        decisive = max(
-            assessed, key=lambda answer: (_SEVERITY[answer.status], answer.probability or 0.0)
-        )
-        kept = decisive.guarantee
-        return Prediction(
-            status=decisive.status,
-            operating_points=self.operating_points if kept is None else kept.points,
-            probability=decisive.probability,
-            decisive_image=decisive.image,
+        answers = [self.predict_image(image) for image in study.images]
+        return join_answers(
+            study,
+            answers,
+            model=self.identity,
+            operating_points=self.operating_points,
             duration_s=time.perf_counter() - start,
-            **shared,
         )
 
     def predict_image(self, image: Image) -> ImagePrediction:

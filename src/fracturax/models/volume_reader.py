@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from fracturax.core.prediction import (
     OperatingPoints,
     Prediction,
     Status,
+    join_answers,
 )
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
@@ -36,7 +36,6 @@ _LEAST_BONE = 0.02
 _BATCH = 4
 _MOST_FINDINGS = 12
 _NO_HEAT = -20.0
-_SEVERITY: dict[Status, int] = {"not_assessed": 0, "no_fracture": 1, "doubt": 2, "fracture": 3}
 Floats = npt.NDArray[np.float32]
 
 
@@ -101,32 +100,13 @@ class VolumePredictor:
         at least one CT is.
         """
         start = time.perf_counter()
-        answers = tuple(self.predict_image(image) for image in study.images)
-        assessed = [answer for answer in answers if answer.probability is not None]
-        shared: dict[str, Any] = {
-            "study_key": study.key,
-            "model": self.identity,
-            "operating_points": self.operating_points,
-            "images": answers,
-        }
-        if not assessed:
-            reasons = [answer.reason for answer in answers]
-            reasons += [one.reason for one in study.unreadable]
-            return Prediction(
-                status="not_assessed",
-                reason="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
-                duration_s=time.perf_counter() - start,
-                **shared,
-            )
-        decisive = max(
-            assessed, key=lambda answer: (_SEVERITY[answer.status], answer.probability or 0.0)
-        )
-        return Prediction(
-            status=decisive.status,
-            probability=decisive.probability,
-            decisive_image=decisive.image,
+        answers = [self.predict_image(image) for image in study.images]
+        return join_answers(
+            study,
+            answers,
+            model=self.identity,
+            operating_points=self.operating_points,
             duration_s=time.perf_counter() - start,
-            **shared,
         )
 
     def predict_image(self, image: Image) -> ImagePrediction:

@@ -13,14 +13,12 @@ from fracturax.core.prediction import (
     ModelIdentity,
     OperatingPoints,
     Prediction,
-    Status,
+    join_answers,
 )
 from fracturax.core.provenance import software_version
 from fracturax.core.study import Study
 from fracturax.pipelines.radiomics import bone_of
 from fracturax.radiomics import FittedLearner, extract_features
-
-_SEVERITY: dict[Status, int] = {"no_fracture": 0, "doubt": 1, "fracture": 2, "not_assessed": -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,31 +73,12 @@ class RadiomicsReader:
             ModelError: If its plan gives other features than the learner knows.
         """
         start = time.perf_counter()
-        answers = tuple(self.predict_image(image) for image in study.images)
-        assessed = [answer for answer in answers if answer.probability is not None]
-        if not assessed:
-            said = [answer.reason for answer in answers]
-            said += [file.reason for file in study.unreadable]
-            return Prediction(
-                study_key=study.key,
-                status="not_assessed",
-                model=self.identity,
-                operating_points=self.operating_points,
-                reason="; ".join(dict.fromkeys(reason for reason in said if reason)),
-                images=answers,
-                duration_s=time.perf_counter() - start,
-            )
-        decisive = max(
-            assessed, key=lambda answer: (_SEVERITY[answer.status], answer.probability or 0.0)
-        )
-        return Prediction(
-            study_key=study.key,
-            status=decisive.status,
+        answers = [self.predict_image(image) for image in study.images]
+        return join_answers(
+            study,
+            answers,
             model=self.identity,
             operating_points=self.operating_points,
-            probability=decisive.probability,
-            decisive_image=decisive.image,
-            images=answers,
             duration_s=time.perf_counter() - start,
         )
 

@@ -23,17 +23,17 @@ from fracturax.training.batches import (
     finest_stride,
 )
 from fracturax.training.checkpoint import stage_sha256
-from fracturax.training.loop import Trained, TrainingModule, one_cycle, run_training
+from fracturax.training.loop import AveragedModule, Trained, run_training
 from fracturax.training.losses import loss_terms
 from fracturax.training.recipe import Recipe
 from fracturax.training.windows import AugmentedWindows
 
 
-class FilmModule(TrainingModule):
+class FilmModule(AveragedModule):
     """A radiograph network, the moving average of its weights, and its optimizer."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, total_steps: int) -> None:
-        super().__init__(network, seed=recipe.seed)
+        super().__init__(network, seed=recipe.seed, average_decay=recipe.optimizer.average_decay)
         self.recipe, self.total_steps = recipe, total_steps
         self._freeze()
 
@@ -61,27 +61,9 @@ class FilmModule(TrainingModule):
             },
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def _pace(self, step: int) -> float:
-        floor = self.recipe.optimizer.final_share
-        return one_cycle(step + self.resumed_at, self.total_steps, final_share=floor)
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average of the weights towards the present ones."""
-        super().on_train_batch_end()
-        decay = min(self.recipe.optimizer.average_decay, self.steps_done / (self.steps_done + 10))
-        with torch.no_grad():
-            present = self.network.state_dict()
-            for name, value in self.kept.state_dict().items():
-                if value.is_floating_point():
-                    value.lerp_(present[name], 1 - decay)
-                else:
-                    value.copy_(present[name])
+        return self.in_one_cycle(
+            optimizer, total_steps=self.total_steps, final_share=recipe.final_share
+        )
 
 
 def train_network(

@@ -60,6 +60,28 @@ class TrainingModule(pl.LightningModule):
         """The network that the inner loss is of."""
         return self.kept
 
+    def in_one_cycle(
+        self, optimizer: torch.optim.Optimizer, *, total_steps: int, final_share: float
+    ) -> dict[str, Any]:
+        """Return an optimizer whose learning rate goes through `one_cycle`, also after a stop.
+
+        Args:
+            optimizer: Its learning rates are the peaks.
+            total_steps: Steps of the whole training.
+            final_share: Share of the peak that is left at the end; 1 keeps the rate as it is.
+        """
+
+        def pace(step: int) -> float:
+            if final_share == 1:
+                return 1.0
+            return one_cycle(step + self.resumed_at, total_steps, final_share=final_share)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
     def on_train_epoch_start(self) -> None:
         """Seed what the layers draw, so that a run that goes on draws what it would have drawn."""
         torch.manual_seed(
@@ -98,6 +120,32 @@ class TrainingModule(pl.LightningModule):
             row["inner_loss"] = float(np.mean(self._inner))
         self.curves.append(row)
         self._sums, self._steps, self._inner = {}, 0, []
+
+
+class AveragedModule(TrainingModule):
+    """A training of which the moving average of the weights is kept.
+
+    Args:
+        network: What is trained.
+        seed: Seed of what the layers draw.
+        average_decay: Decay of the exponential moving average; less in the first steps.
+    """
+
+    def __init__(self, network: nn.Module, *, seed: int, average_decay: float) -> None:
+        super().__init__(network, seed=seed)
+        self.average_decay = average_decay
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the average of the weights towards the present ones."""
+        super().on_train_batch_end()
+        decay = min(self.average_decay, self.steps_done / (self.steps_done + 10))
+        with torch.no_grad():
+            present = self.network.state_dict()
+            for name, value in self.kept.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(present[name], 1 - decay)
+                else:
+                    value.copy_(present[name])
 
 
 def one_cycle(step: int, total_steps: int, *, final_share: float) -> float:

@@ -20,7 +20,7 @@ from fracturax.core.image import Radiograph
 from fracturax.models.unet import UNet
 from fracturax.training.batches import RESERVE
 from fracturax.training.checkpoint import stage_sha256
-from fracturax.training.loop import Trained, TrainingModule, one_cycle, run_training
+from fracturax.training.loop import Trained, TrainingModule, run_training
 from fracturax.training.segment_recipe import MaskLoss, SegmenterRecipe
 from fracturax.transforms.plan import PreprocessingPlan
 
@@ -186,17 +186,9 @@ class MaskModule(TrainingModule):
         """Adam, its learning rate constant or in one cycle."""
         pace = self.recipe.optimizer
         optimizer = torch.optim.Adam(self.network.parameters(), lr=pace.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def _pace(self, step: int) -> float:
-        floor = self.recipe.optimizer.final_share
-        if floor == 1:
-            return 1.0
-        return one_cycle(step + self.resumed_at, self.total_steps, final_share=floor)
+        return self.in_one_cycle(
+            optimizer, total_steps=self.total_steps, final_share=pace.final_share
+        )
 
     def close_epoch(self) -> None:
         """Close the epoch's row, and keep its weights if no earlier ones were better."""

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from fracturax.core.errors import DataError
 from fracturax.models.volume import MAP_STRIDE, build_volume_network
 from fracturax.training.checkpoint import stage_sha256
-from fracturax.training.loop import Trained, TrainingModule, one_cycle, run_training
+from fracturax.training.loop import AveragedModule, Trained, run_training
 from fracturax.training.segment import ShuffledDraws
 from fracturax.training.volume_recipe import CubeLoss, VolumeRecipe
 from fracturax.transforms.volume_plan import VolumePlan
@@ -199,11 +199,11 @@ def cube_loss(
     return terms
 
 
-class CubeModule(TrainingModule):
+class CubeModule(AveragedModule):
     """A network of the CT stream under AdamW; the average of its weights is kept."""
 
     def __init__(self, network: nn.Module, recipe: VolumeRecipe, total_steps: int) -> None:
-        super().__init__(network, seed=recipe.seed)
+        super().__init__(network, seed=recipe.seed, average_decay=recipe.optimizer.average_decay)
         self.recipe, self.total_steps = recipe, total_steps
 
     def terms(self, network: nn.Module, batch: CubeBatch) -> dict[str, Tensor]:
@@ -217,27 +217,9 @@ class CubeModule(TrainingModule):
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=pace.learning_rate, weight_decay=pace.weight_decay
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def _pace(self, step: int) -> float:
-        floor = self.recipe.optimizer.final_share
-        return one_cycle(step + self.resumed_at, self.total_steps, final_share=floor)
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the average of the weights towards the present ones."""
-        super().on_train_batch_end()
-        decay = min(self.recipe.optimizer.average_decay, self.steps_done / (self.steps_done + 10))
-        with torch.no_grad():
-            present = self.network.state_dict()
-            for name, value in self.kept.state_dict().items():
-                if value.is_floating_point():
-                    value.lerp_(present[name], 1 - decay)
-                else:
-                    value.copy_(present[name])
+        return self.in_one_cycle(
+            optimizer, total_steps=self.total_steps, final_share=pace.final_share
+        )
 
 
 def train_volume_network(
