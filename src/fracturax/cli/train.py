@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
@@ -12,6 +14,13 @@ from fracturax.core.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from fracturax.datasets.passport import Split
+
+
+class _BeginsFromWeights(Protocol):
+    def with_weights(self: RecipeT, weights: str) -> RecipeT: ...
+
+
+RecipeT = TypeVar("RecipeT", bound=_BeginsFromWeights)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,71 +67,87 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("train", verb="train") from error
-    from fracturax.datasets.clean_list import read_clean_list
-    from fracturax.datasets.passport import Split
-    from fracturax.pipelines.publish import train_bundle
-    from fracturax.pipelines.train import predict_out_of_fold
-    from fracturax.pipelines.train import train as run_recipe
+    options = _Options(
+        *(recipe, root, out, weights, fold, max_steps, split, clean, bundle, results, version)
+    )
+    _tell(_trainer_of(recipe)(options), as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What was asked for; fields are the options of the command."""
+
+    recipe: Path
+    root: Path
+    out: Path
+    weights: Path | None
+    fold: list[int] | None
+    max_steps: int | None
+    split: Path | None
+    clean: Path | None
+    bundle: Path | None
+    results: Path | None
+    version: str
+
+    @property
+    def passport(self) -> Split | None:
+        from fracturax.datasets.passport import Split
+
+        return None if self.split is None else Split.read(self.split)
+
+    def begun(self, recipe: RecipeT) -> RecipeT:
+        """Return a recipe that begins with the weights that were given."""
+        return recipe if self.weights is None else recipe.with_weights(str(self.weights.resolve()))
+
+    def refuse(self, *names: str) -> None:
+        """Refuse options that a kind of recipe does not take.
+
+        Raises:
+            ConfigError: If one of them was given.
+        """
+        given = [f"--{name}" for name in names if getattr(self, name) is not None]
+        if given:
+            raise ConfigError(
+                "this recipe does not take an option: a segmenter is trained once, on films with "
+                "masks, and the CT stream leaves one patient out",
+                got=f"{', '.join(given)} with {self.recipe.name}",
+                cure="leave it out",
+            )
+
+
+def _trainer_of(recipe: Path) -> Callable[[_Options], dict[str, object]]:
     from fracturax.training.fusion_recipe import is_fusion_recipe
-    from fracturax.training.recipe import load_recipe
     from fracturax.training.segment_recipe import is_segmenter_recipe
     from fracturax.training.volume_recipe import is_volume_recipe
 
-    passport = None if split is None else Split.read(split)
-    if is_segmenter_recipe(recipe):
-        _refuse(recipe, fold=fold, clean=clean, results=results)
-        _tell(
-            _train_segmenter(
-                recipe,
-                root=root,
-                out=out,
-                weights=weights,
-                max_steps=max_steps,
-                split=passport,
-                bundle=bundle,
-                version=version,
-            ),
-            as_json=as_json,
-        )
-        return
-    if is_fusion_recipe(recipe):
-        _refuse(
-            recipe, split=split, clean=clean, results=results, bundle=bundle, max_steps=max_steps
-        )
-        _tell(
-            _train_fusion(recipe, root=root, out=out, weights=weights, folds=fold), as_json=as_json
-        )
-        return
-    if is_volume_recipe(recipe):
-        _refuse(recipe, split=split, clean=clean, results=results)
-        _tell(
-            _train_volume(
-                recipe,
-                root=root,
-                out=out,
-                weights=weights,
-                folds=fold,
-                max_steps=max_steps,
-                bundle=bundle,
-                version=version,
-            ),
-            as_json=as_json,
-        )
-        return
-    parsed = load_recipe(recipe)
-    if weights is not None:
-        parsed = parsed.with_weights(str(weights.resolve()))
-    folder = out / parsed.name
-    unwanted = () if clean is None else read_clean_list(clean)
+    kinds: tuple[tuple[Callable[[Path], bool], Callable[[_Options], dict[str, object]]], ...] = (
+        (is_segmenter_recipe, _train_segmenter),
+        (is_fusion_recipe, _train_fusion),
+        (is_volume_recipe, _train_volume),
+    )
+    return next((trainer for is_kind, trainer in kinds if is_kind(recipe)), _train_films)
+
+
+def _train_films(options: _Options) -> dict[str, object]:
+    from fracturax.datasets.clean_list import read_clean_list
+    from fracturax.pipelines.publish import train_bundle
+    from fracturax.pipelines.train import predict_out_of_fold
+    from fracturax.pipelines.train import train as run_recipe
+    from fracturax.training.recipe import load_recipe
+
+    passport = options.passport
+    parsed = options.begun(load_recipe(options.recipe))
+    folder = options.out / parsed.name
+    unwanted = () if options.clean is None else read_clean_list(options.clean)
     document: dict[str, object] = {"run": str(folder)}
-    if fold is None and max_steps is None and parsed.network.name == "xray":
+    if options.fold is None and options.max_steps is None and parsed.network.name == "xray":
         published = train_bundle(
             parsed,
-            root=root,
-            out=out,
-            bundle=bundle,
-            results=results,
-            version=version,
+            root=options.root,
+            out=options.out,
+            bundle=options.bundle,
+            results=options.results,
+            version=options.version,
             split=passport,
             unwanted=unwanted,
             progress=progress,
@@ -130,55 +155,44 @@ def train(
         facts = dict(published.manifest.training)
         document |= {"films": int(facts["films"]), "dropped": int(facts["dropped"])}
         document |= {"bundle": str(published.folder), "bundle_sha256": published.sha256}
-    else:
-        run = run_recipe(
-            parsed,
-            root=root,
-            out=folder,
-            folds=fold,
-            final=False,
-            max_steps=max_steps,
-            split=passport,
-            unwanted=unwanted,
-            progress=progress,
-        )
-        table = predict_out_of_fold(parsed, run.data, run.folds)
-        table.write_csv(folder / "predictions.csv")
-        document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
-        document["predictions"] = str(folder / "predictions.csv")
-    _tell(document, as_json=as_json)
+        return document
+    run = run_recipe(
+        parsed,
+        root=options.root,
+        out=folder,
+        folds=options.fold,
+        final=False,
+        max_steps=options.max_steps,
+        split=passport,
+        unwanted=unwanted,
+        progress=progress,
+    )
+    table = predict_out_of_fold(parsed, run.data, run.folds)
+    table.write_csv(folder / "predictions.csv")
+    document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
+    document["predictions"] = str(folder / "predictions.csv")
+    return document
 
 
-def _train_segmenter(
-    recipe: Path,
-    *,
-    root: Path,
-    out: Path,
-    weights: Path | None,
-    max_steps: int | None,
-    split: Split | None,
-    bundle: Path | None,
-    version: str,
-) -> dict[str, object]:
+def _train_segmenter(options: _Options) -> dict[str, object]:
     from fracturax.pipelines.train_segmenter import train_segmenter
     from fracturax.training.segment_recipe import load_segmenter_recipe
 
-    parsed = load_segmenter_recipe(recipe)
-    if weights is not None:
-        parsed = parsed.with_weights(str(weights.resolve()))
+    options.refuse("fold", "clean", "results")
+    parsed = options.begun(load_segmenter_recipe(options.recipe))
     trained = train_segmenter(
         parsed,
-        root=root,
-        out=out / parsed.name,
-        bundle=bundle,
-        version=version,
-        split=split,
-        max_steps=max_steps,
+        root=options.root,
+        out=options.out / parsed.name,
+        bundle=options.bundle,
+        version=options.version,
+        split=options.passport,
+        max_steps=options.max_steps,
         progress=progress,
     )
     tested = trained.evaluation
     return {
-        "run": str(out / parsed.name),
+        "run": str(options.out / parsed.name),
         "films": len(trained.data.films),
         "iou": tested["iou"].value,
         "dice": tested["dice"].value,
@@ -187,31 +201,20 @@ def _train_segmenter(
     }
 
 
-def _train_volume(
-    recipe: Path,
-    *,
-    root: Path,
-    out: Path,
-    weights: Path | None,
-    folds: list[int] | None,
-    max_steps: int | None,
-    bundle: Path | None,
-    version: str,
-) -> dict[str, object]:
+def _train_volume(options: _Options) -> dict[str, object]:
     from fracturax.pipelines.train_volume import train_volume
     from fracturax.training.volume_recipe import load_volume_recipe
 
-    parsed = load_volume_recipe(recipe)
-    if weights is not None:
-        parsed = parsed.with_weights(str(weights.resolve()))
+    options.refuse("split", "clean", "results")
+    parsed = options.begun(load_volume_recipe(options.recipe))
     trained = train_volume(
         parsed,
-        root=root,
-        out=out / parsed.name,
-        bundle=bundle,
-        version=version,
-        folds=folds,
-        max_steps=max_steps,
+        root=options.root,
+        out=options.out / parsed.name,
+        bundle=options.bundle,
+        version=options.version,
+        folds=options.fold,
+        max_steps=options.max_steps,
         progress=progress,
     )
     document: dict[str, object] = {
@@ -224,33 +227,27 @@ def _train_volume(
     return document
 
 
-def _train_fusion(
-    recipe: Path, *, root: Path, out: Path, weights: Path | None, folds: list[int] | None
-) -> dict[str, object]:
+def _train_fusion(options: _Options) -> dict[str, object]:
     from fracturax.pipelines.train_fusion import run_fusion
     from fracturax.training.fusion_recipe import load_fusion_recipe
 
-    parsed = load_fusion_recipe(recipe)
-    folder = out / parsed.name
-    begin = "imagenet" if weights is None else str(weights.resolve())
-    run = run_fusion(parsed, root=root, out=folder, weights=begin, folds=folds, progress=progress)
+    options.refuse("split", "clean", "results", "bundle", "max_steps")
+    parsed = load_fusion_recipe(options.recipe)
+    folder = options.out / parsed.name
+    run = run_fusion(
+        parsed,
+        root=options.root,
+        out=folder,
+        weights="imagenet" if options.weights is None else str(options.weights.resolve()),
+        folds=options.fold,
+        progress=progress,
+    )
     return {
         "run": str(folder),
         "cases": len(run.data.cases),
         "subsets": len(run.logits),
         "predictions": str(folder / "predictions.csv"),
     }
-
-
-def _refuse(recipe: Path, **options: object) -> None:
-    given = [f"--{name}" for name, value in options.items() if value is not None]
-    if given:
-        raise ConfigError(
-            "this recipe does not take an option: a segmenter is trained once, on films with "
-            "masks, and the CT stream leaves one patient out",
-            got=f"{', '.join(given)} with {recipe.name}",
-            cure="leave it out",
-        )
 
 
 def _tell(document: dict[str, object], *, as_json: bool) -> None:

@@ -142,8 +142,14 @@ def open_pairs(folder: Path) -> PairedData:
         DataError: If the table is not there, was changed, lacks a column, or a row of it is wrong;
             files are read when they are asked for.
     """
-    facts = read_json(folder / FACTS)
     table = folder / TABLE
+    if not (table.is_file() and (folder / FACTS).is_file()):
+        raise DataError(
+            f"{folder.name} holds no prepared pairs",
+            got=f"no {TABLE} with its {FACTS}",
+            cure="write them with: fracturax prepare pairs",
+        )
+    facts = read_json(folder / FACTS)
     text = read_text(table, largest=_LARGEST_ARRAY)
     sha256 = sha256_of_file(table)
     if not isinstance(facts, dict) or facts.get("table_sha256") != sha256:
@@ -159,6 +165,10 @@ def open_pairs(folder: Path) -> PairedData:
     cases = tuple(_case(folder, number, row) for number, row in enumerate(reader, start=2))
     if not cases:
         raise DataError("there are no pairs", got="an empty table")
+    label_of: dict[Path, bool] = {}
+    for case in cases:
+        if label_of.setdefault(case.ct_path, case.label) != case.label:
+            raise DataError("one place of a CT has two labels", got=case.ct_path.name)
     return PairedData(folder, cases, sha256)
 
 
@@ -181,8 +191,10 @@ def _case(folder: Path, line: int, row: dict[str, Any]) -> PairedCase:
 
 def _inside(folder: Path, name: str) -> Path:
     path = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts or not path.is_file():
-        raise ValueError(f"no file {Path(name).name} in the folder")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"{Path(name).name} lies outside the folder")
+    if not path.is_file():
+        raise ValueError(f"no file {Path(name).name}")
     return path
 
 

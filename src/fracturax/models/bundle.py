@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,20 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.coefficients):
             raise ModelError("a calibration needs one coefficient for each input")
+
+    def require_known(self, known: Sequence[str]) -> None:
+        """Refuse values that a model does not give.
+
+        Raises:
+            ModelError: Naming them.
+        """
+        unknown = set(self.inputs) - set(known)
+        if unknown:
+            raise ModelError(
+                "a calibration of the bundle uses a value that its model does not give",
+                got=", ".join(sorted(unknown)),
+                cure=f"known: {', '.join(known)}",
+            )
 
     def probability(self, values: Mapping[str, float]) -> float:
         """Return the probability for raw values by name.
@@ -135,17 +149,8 @@ class Manifest:
     def __post_init__(self) -> None:
         if len({one.region for one in self.guarantees}) < len(self.guarantees):
             raise ModelError("the bundle holds two guarantees of one region")
-        for calibration, known in (
-            (self.calibration, self.image_values),
-            (self.box_calibration, self.box_values),
-        ):
-            unknown = set(calibration.inputs) - set(known)
-            if unknown:
-                raise ModelError(
-                    "a calibration of the bundle uses a value that its model does not give",
-                    got=", ".join(sorted(unknown)),
-                    cure=f"known: {', '.join(known)}",
-                )
+        self.calibration.require_known(self.image_values)
+        self.box_calibration.require_known(self.box_values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from fracturax.core.errors import ModelError
+from fracturax.core.config import build
+from fracturax.core.errors import ConfigError, ModelError
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
 
 MANIFEST = "bundle.json"
@@ -15,6 +16,8 @@ FORMAT = 1
 _LARGEST_MANIFEST = 4 << 20
 LARGEST_FILE = 512 << 20
 """Bytes of one file, at most."""
+
+ManifestT = TypeVar("ManifestT")
 
 
 def seal_folder(folder: Path, model: Mapping[str, Any]) -> None:
@@ -64,6 +67,34 @@ def open_sealed(folder: Path) -> tuple[Mapping[str, Any], frozenset[str], str]:
     for name, expected in hashes.items():
         _verify(folder, name, expected)
     return body["model"], frozenset(hashes), stated
+
+
+def open_with_graph(
+    folder: Path, kind: type[ManifestT], *, graph: str, what: str, cure: str
+) -> tuple[ManifestT, str]:
+    """Verify a sealed folder that holds one graph.
+
+    Args:
+        folder: The folder.
+        kind: What its manifest has to be.
+        graph: Name of the graph's file.
+        what: What such a folder is called in an error.
+        cure: What to give instead.
+
+    Returns:
+        The manifest, and the hash of all of it.
+
+    Raises:
+        ModelError: If it is of another kind, or a file is missing or was changed.
+    """
+    model, files, sha256 = open_sealed(folder)
+    try:
+        manifest = build(kind, model, where=MANIFEST)
+    except ConfigError as error:
+        raise ModelError(f"{folder.name} is no {what}", got=str(error), cure=cure) from error
+    if graph not in files:
+        raise ModelError("the bundle runs a graph without a hash", got=graph)
+    return manifest, sha256
 
 
 def _verify(folder: Path, name: str, expected: str) -> None:

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fracturax.core.config import build
-from fracturax.core.errors import ConfigError, ModelError
+from fracturax.core.errors import ModelError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import ModelIdentity
-from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.models.sealed import open_with_graph, seal_folder
 from fracturax.models.session import open_session
 from fracturax.transforms.body import fill_holes, keep_parts
 from fracturax.transforms.plan import Placement, PreprocessingPlan, fitted_shape
@@ -182,15 +181,11 @@ def load_segmenter(folder: str | Path, *, threads: int = 0) -> Segmenter:
         ModelError: If the folder is no bundle of a segmenter, or a file is missing or was changed.
     """
     place = Path(folder)
-    model, files, sha256 = open_sealed(place)
-    try:
-        manifest = build(SegmenterManifest, model, where=MANIFEST)
-    except ConfigError as error:
-        raise ModelError(
-            f"{place.name} is no bundle of a segmenter",
-            got=str(error),
-            cure="give one that was trained by a recipe of a U-Net",
-        ) from error
-    if GRAPH not in files:
-        raise ModelError("the bundle runs a graph without a hash", got=GRAPH)
+    manifest, sha256 = open_with_graph(
+        place,
+        SegmenterManifest,
+        graph=GRAPH,
+        what="bundle of a segmenter",
+        cure="give one that was trained by a recipe of a U-Net",
+    )
     return Segmenter(place / GRAPH, manifest, sha256=sha256, threads=threads)

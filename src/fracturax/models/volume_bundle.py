@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fracturax.core.config import build
-from fracturax.core.errors import ConfigError, ModelError
+from fracturax.core.errors import ModelError
 from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.models.bundle import Calibration
-from fracturax.models.sealed import MANIFEST, open_sealed, seal_folder
+from fracturax.models.sealed import open_sealed, open_with_graph, seal_folder
 from fracturax.transforms.volume_plan import VolumePlan
 
 GRAPH = "model.onnx"
@@ -61,17 +60,8 @@ class VolumeManifest:
             )
         if (self.plan.size - self.step) % 2:
             raise ModelError("a cube lies evenly about its cell", got=str(self.step))
-        for calibration, known in (
-            (self.calibration, CUBE_VALUES),
-            (self.study_calibration, ("peak",)),
-        ):
-            unknown = set(calibration.inputs) - set(known)
-            if unknown:
-                raise ModelError(
-                    "a calibration of the bundle uses a value that its model does not give",
-                    got=", ".join(sorted(unknown)),
-                    cure=f"known: {', '.join(known)}",
-                )
+        self.calibration.require_known(CUBE_VALUES)
+        self.study_calibration.require_known(("peak",))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,15 +126,11 @@ def load_volume_bundle(folder: str | Path) -> VolumeBundle:
         ModelError: If it is no such bundle, or a file is missing or was changed.
     """
     place = Path(folder)
-    model, files, sha256 = open_sealed(place)
-    try:
-        manifest = build(VolumeManifest, model, where=MANIFEST)
-    except ConfigError as error:
-        raise ModelError(
-            f"{place.name} is no bundle of the CT stream",
-            got=str(error),
-            cure="give one that was trained by a recipe such as ct-densenet121",
-        ) from error
-    if GRAPH not in files:
-        raise ModelError("the bundle runs a graph without a hash", got=GRAPH)
+    manifest, sha256 = open_with_graph(
+        place,
+        VolumeManifest,
+        graph=GRAPH,
+        what="bundle of the CT stream",
+        cure="give one that was trained by a recipe such as ct-densenet121",
+    )
     return VolumeBundle(place, manifest, sha256)
