@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fracturax.core.image import Image
 from fracturax.core.prediction import Prediction
 from fracturax.core.study import Study
 
@@ -31,3 +32,9 @@ class Report:
     created_at: str
     software: str
     is_synthetic: bool = False
+
+    @property
+    def decisive_image(self) -> Image | None:
+        """The image that the answer comes from; None where nothing was assessed."""
+        name = self.prediction.decisive_image
+        return next((one for one in self.study.images if one.name == name), None)

@@ -30,8 +30,9 @@ from fracturax.reporting.wording import (
     BOX_COLOR,
     WORDING,
     first_upper,
-    frequency,
     grouped,
+    images_read,
+    meaning,
     percent,
 )
 
@@ -116,6 +117,8 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
             prediction=report.prediction,
             notice=RESEARCH_USE_NOTICE,
             films=films,
+            read=images_read(report.study.images),
+            meaning=meaning(report.prediction.probability or 0.0, report.decisive_image),
             findings=findings,
             left_out=[
                 film for film in films if film.is_first and film.answer.status == "not_assessed"
@@ -150,9 +153,7 @@ def environment() -> Environment:
     )
     made.globals.update(WORDING=WORDING, BOX_COLOR=BOX_COLOR)
     made.filters["zip"] = partial(zip, strict=True)
-    made.filters.update(
-        percent=percent, frequency=frequency, count=grouped, first_upper=first_upper
-    )
+    made.filters.update(percent=percent, count=grouped, first_upper=first_upper)
     return made
 
 

@@ -43,7 +43,7 @@ from fracturax.reporting.film import (
     shrink,
     views_of,
 )
-from fracturax.reporting.wording import BOX_COLOR, WORDING, first_upper, frequency, percent
+from fracturax.reporting.wording import BOX_COLOR, WORDING, first_upper, meaning, percent
 
 _WIDTH, _HEIGHT = A4
 _MARGIN, _HEAD, _FOOT = 42, 58, 52
@@ -221,8 +221,7 @@ def _answer(report: Report) -> Flowable:
         right = [
             _text(f"{percent(prediction.probability)}", size=20, bold=True),
             _text(
-                f"probability of a fracture: {frequency(prediction.probability)} "
-                "such studies show one",
+                meaning(prediction.probability, report.decisive_image),
                 size=8,
                 color=_SOFT,
             ),

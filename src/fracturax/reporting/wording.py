@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fracturax.core.finding import Certainty
 from fracturax.core.geometry import SpacingMeaning
+from fracturax.core.image import Image, Radiograph, Volume
 from fracturax.core.prediction import ImagePrediction, Prediction, Status
 
 
@@ -75,6 +77,37 @@ def frequency(probability: float) -> str:
     if count == 0:
         return f"fewer than 1 of {whole}"
     return f"about {count} of {whole}" if count < whole else f"nearly all of {whole}"
+
+
+def meaning(probability: float, decisive: Image | None) -> str:
+    """Say what the probability of a study means.
+
+    A model of CT is calibrated on cubes of few patients, not on studies: it gives no frequency.
+
+    Args:
+        probability: Of at least one fracture.
+        decisive: The image that the answer comes from.
+
+    Example:
+        >>> meaning(0.874, None)
+        'probability of a fracture: about 87 of 100 such studies show one'
+    """
+    if isinstance(decisive, Volume):
+        return (
+            "score of an experimental model of CT; it does not say how many such studies show one"
+        )
+    return f"probability of a fracture: {frequency(probability)} such studies show one"
+
+
+def images_read(images: Sequence[Image]) -> str:
+    """Say how many images were read.
+
+    Example:
+        >>> images_read(())
+        '0 films read'
+    """
+    kind = "film" if all(isinstance(one, Radiograph) for one in images) else "image"
+    return f"{len(images)} {kind}{'' if len(images) == 1 else 's'} read"
 
 
 def grouped(number: int) -> str:
