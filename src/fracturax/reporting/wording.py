@@ -93,9 +93,7 @@ def meaning(probability: float, decisive: Image | None) -> str:
         'probability of a fracture: about 87 of 100 such studies show one'
     """
     if isinstance(decisive, Volume):
-        return (
-            "score of an experimental model of CT; it does not say how many such studies show one"
-        )
+        return "score of an experimental model of CT, not how many such studies show a fracture"
     return f"probability of a fracture: {frequency(probability)} such studies show one"
 
 
