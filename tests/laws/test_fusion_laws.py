@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fracturax.models.catalog import FUSIONS
-from fracturax.models.fusion import INPUTS, Fusion, FusionOutput
+from fracturax.models.fusion import Fusion, FusionOutput
 from fracturax.models.session import open_session
-from fracturax.models.streams import STREAMS, StreamSizes, present_of
+from fracturax.models.streams import INPUTS, STREAMS, StreamSizes, present_of
 from fracturax.training.export_fusion import write_fusion_graph
 
 SIZES = StreamSizes(xray=6, ct=5, radiomics_film=4, radiomics_ct=3)

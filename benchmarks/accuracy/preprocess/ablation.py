@@ -44,7 +44,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 FOLD = 0
 SIZE = (224, 192)
-EPOCHS, EPOCH_FILMS = 4, 1600
+EPOCHS, EPOCH_FILMS = 3, 1600
 DEFAULT = "default"
 
 
@@ -81,6 +81,7 @@ VARIANTS = (
         (("low_percentile", 0.0), ("high_percentile", 100.0)),
     ),
     Variant("roi", "with: cut to the bones (region of interest)", steps=(Step("crop_to_bone"),)),
+    Variant("roi_channel", "with: the bones as a channel of the input", (("roi", "channel"),)),
     Variant("clahe", "with: CLAHE", steps=(Step("clahe"),)),
     Variant("border", "with: uniform borders cut off", steps=(Step("crop_border"),)),
     Variant("collimator", "with: cut to the exposed field", steps=(Step("crop_collimator"),)),

@@ -57,3 +57,19 @@ def pairs(
         markup=False,
         soft_wrap=True,
     )
+
+
+@commands.command("radiomics")
+def radiomics(
+    root: Annotated[Path, typer.Option("--root", help="Folder of prepared pairs.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Describe prepared pairs in numbers: a table for the CT, one for the films, beside them."""
+    from fracturax.pipelines.describe_pairs import describe_pairs
+
+    files = describe_pairs(root, progress=progress)
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        words.print(f"  -> {file}", markup=False, soft_wrap=True)

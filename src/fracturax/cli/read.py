@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from fracturax.cli.console import JsonOption, print_json, progress, show_progress, words
-from fracturax.core.errors import UnreadableImageError
+from fracturax.core.errors import ConfigError, UnreadableImageError
 from fracturax.core.prediction import Predictor, Status
 from fracturax.core.progress import silent
 from fracturax.core.report import RESEARCH_USE_NOTICE
+
+if TYPE_CHECKING:
+    from fracturax.pipelines.place_on_film import FilmHint
 
 _STYLES: dict[Status, str] = {
     "fracture": "bold bright_red",
@@ -39,6 +42,25 @@ Model = Annotated[
         help="Name of a model, or a bundle's folder; else xray for films and ct for CT.",
     ),
 ]
+XrayPath = Annotated[
+    Path | None,
+    typer.Option("--xray", help="Films of a pair: with --ct they become one answer."),
+]
+CtPath = Annotated[
+    Path | None, typer.Option("--ct", help="CT of a pair: NIfTI, or a series of DICOM.")
+]
+StartPose = Annotated[
+    str | None,
+    typer.Option(
+        "--pose",
+        help="Of a pair: how the patient lay, where the film does not say: AP, PA, LL, RL, or "
+        "turns and shifts as of fracturax simulate.",
+    ),
+]
+PixelMm = Annotated[
+    float | None,
+    typer.Option("--pixel-mm", help="Of a pair: the film's pixel size at the detector."),
+]
 Precision = Annotated[
     str | None, typer.Option("--precision", help="fp32 or int8; the bundle's default if not given.")
 ]
@@ -52,17 +74,62 @@ def add_to(app: typer.Typer) -> None:
 
 def read(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Films, CT, folders, zips or DICOMDIRs.", show_default=False),
-    ],
+    ] = None,
+    xray: XrayPath = None,
+    ct: CtPath = None,
+    pose: StartPose = None,
+    pixel_mm: PixelMm = None,
     out: Out = Path("results"),
     forms: Forms = "html,json,png",
     model: Model = None,
     precision: Precision = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read radiographs and CT: an answer and a report for each study."""
-    read_paths(paths, out=out, forms=forms, model=model, precision=precision, as_json=as_json)
+    """Read radiographs and CT: an answer and a report for each study.
+
+    Film and CT of one patient become one answer where they are given by --xray and --ct, or lie
+    alone in one folder.
+    """
+    read_paths(
+        paths or [],
+        pair=_pair(paths or [], xray, ct, model),
+        pose=pose,
+        pixel_mm=pixel_mm,
+        out=out,
+        forms=forms,
+        model=model,
+        precision=precision,
+        as_json=as_json,
+    )
+
+
+def _pair(
+    paths: list[Path], xray: Path | None, ct: Path | None, model: str | None
+) -> tuple[Path, Path] | None:
+    """Return the two paths of a pair that was asked for.
+
+    Raises:
+        ConfigError: If one of them is missing, or something else was given beside them.
+    """
+    if xray is None and ct is None:
+        if not paths:
+            raise ConfigError("nothing to read", cure="give films, CT, folders or archives")
+        return None
+    if xray is None or ct is None:
+        raise ConfigError(
+            "a pair is a film and a CT",
+            got="--ct alone" if xray is None else "--xray alone",
+            cure="give both, or the path alone",
+        )
+    if paths or model is not None:
+        raise ConfigError(
+            "a pair is read alone, by the models made for it",
+            got="--model" if model is not None else f"{len(paths)} more paths",
+            cure="leave it out",
+        )
+    return xray, ct
 
 
 def demo(
@@ -79,6 +146,9 @@ def demo(
 def read_paths(
     paths: list[Path],
     *,
+    pair: tuple[Path, Path] | None = None,
+    pose: str | None = None,
+    pixel_mm: float | None = None,
     out: Path,
     forms: str = "html,json,png",
     model: str | None = None,
@@ -86,12 +156,17 @@ def read_paths(
     as_json: bool = False,
 ) -> None:
     """Find, read, write, and say what was found."""
+    from fracturax.pipelines.pairing import pair_of
     from fracturax.pipelines.read import Written, find_all, read_to_folder
     from fracturax.reporting import report_document
 
-    studies = find_all(paths)
+    if pair is not None:
+        studies = [pair_of(*pair)]
+    else:
+        studies = find_all(paths, joins_pairs=model is None)
     workers = min(len(studies), os.cpu_count() or 1)
-    predictor = _reader(model, precision=precision, workers=workers)
+    hint = _hint(pose, pixel_mm)
+    predictor = _reader(model, precision=precision, workers=workers, hint=hint)
     chosen = [form for form in forms.split(",") if form]
     reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
     documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
@@ -127,9 +202,17 @@ def read_paths(
         raise left_out[0][1].error
 
 
-def _reader(model: str | None, *, precision: str | None, workers: int) -> Predictor:
-    """Load the model that was asked for; else films and CT have one each, loaded when needed."""
+def _hint(pose: str | None, pixel_mm: float | None) -> FilmHint:
+    from fracturax.pipelines.place_on_film import FilmHint
+    from fracturax.pipelines.simulate import pose_of
+
+    return FilmHint(None if pose is None else pose_of(pose), pixel_mm)
+
+
+def _reader(model: str | None, *, precision: str | None, workers: int, hint: FilmHint) -> Predictor:
+    """Load the model that was asked for; else each kind of image has one, loaded when needed."""
     from fracturax.models.readers import ReaderByImage, load_reader
+    from fracturax.pipelines.pair_reader import PairReader, load_fusion
 
     def loaded(name: str) -> Predictor:
         # One bar a study is drawn already; a lone CT takes long enough to tell of its slabs.
@@ -142,7 +225,9 @@ def _reader(model: str | None, *, precision: str | None, workers: int) -> Predic
         return load_reader(
             model, precision=precision, threads=1 if workers > 1 else 0, progress=progress
         )
-    return ReaderByImage(partial(loaded, "xray"), partial(loaded, "ct"))
+    alone = ReaderByImage(partial(loaded, "xray"), partial(loaded, "ct"))
+    threads = 1 if workers > 1 else 0
+    return PairReader(alone, fused=partial(load_fusion, threads=threads), hint=hint)
 
 
 def _table() -> Table:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from fracturax.core.anatomy import Region
 from fracturax.core.errors import ModelError
-from fracturax.core.finding import Finding
+from fracturax.core.finding import Certainty, Finding
+from fracturax.core.fusion import FusedReading
 from fracturax.core.geometry import Box
 from fracturax.core.study import Study
 
@@ -178,9 +179,29 @@ class ActivationMap:
         return ActivationMap(self.values[inside], self.extent)
 
 
+@dataclass(frozen=True)
+class ProjectedFinding:
+    """Where a finding of another image of the study is seen in this one.
+
+    Args:
+        source: Name of the image that the finding lies in.
+        box: In pixels of this image.
+        probability: That of the finding.
+        certainty: That of the finding.
+    """
+
+    source: str
+    box: Box
+    probability: float
+    certainty: Certainty
+
+
 @dataclass(frozen=True, eq=False)
 class ImagePrediction:
-    """The answer about one image of a study. Fields as in `Prediction`."""
+    """The answer about one image of a study. Fields as in `Prediction`.
+
+    `projections` are findings of another image, seen in this one; they are no evidence of its own.
+    """
 
     image: str
     status: Status
@@ -192,6 +213,7 @@ class ImagePrediction:
     hardware_probability: float | None = None
     activation: ActivationMap | None = None
     guarantee: Guarantee | None = None
+    projections: tuple[ProjectedFinding, ...] = ()
 
     def __post_init__(self) -> None:
         _check_answer(self.status, self.probability, self.reason)
@@ -211,6 +233,7 @@ class Prediction:
         decisive_image: Name of the image that the answer comes from.
         images: The answer image by image, in the order of the study.
         duration_s: Wall-clock seconds of reading the study, without loading the model.
+        fusion: How several kinds of image became one answer; None where one was enough.
 
     Raises:
         ModelError: If an assessed study lacks a probability or an unassessed one its reason.
@@ -225,6 +248,7 @@ class Prediction:
     decisive_image: str | None = None
     images: tuple[ImagePrediction, ...] = ()
     duration_s: float = 0.0
+    fusion: FusedReading | None = None
 
     def __post_init__(self) -> None:
         _check_answer(self.status, self.probability, self.reason)

@@ -18,8 +18,6 @@ from fracturax.models.blocks import TransformerBlock
 from fracturax.models.catalog import FUSIONS
 from fracturax.models.streams import STREAMS, StreamSizes
 
-INPUTS = (*STREAMS, "present", "xray_map", "ct_map")
-"""Names of the inputs, in order."""
 _XRAY, _CT = STREAMS.index("xray"), STREAMS.index("ct")
 _FAR, _TINY, _NOWHERE = 6.0, 1e-9, -20.0
 _PARTS = 4

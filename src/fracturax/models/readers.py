@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from fracturax.core.errors import UnknownNameError
 from fracturax.core.image import Radiograph
@@ -72,12 +73,12 @@ class ReaderByImage:
     @property
     def identity(self) -> ModelIdentity:
         """The reader of radiographs; each prediction names the model that gave it."""
-        return self._reader("films").identity
+        return self.reader("films").identity
 
     @property
     def operating_points(self) -> OperatingPoints:
         """Those of the reader of radiographs; each prediction names its own."""
-        return self._reader("films").operating_points
+        return self.reader("films").operating_points
 
     def predict(self, study: Study) -> Prediction:
         """Answer about a study, each image by the reader that is made for it."""
@@ -85,17 +86,18 @@ class ReaderByImage:
         films = tuple(image for image in study.images if isinstance(image, Radiograph))
         volumes = tuple(image for image in study.images if not isinstance(image, Radiograph))
         if not volumes or not films:
-            return self._reader("volumes" if volumes else "films").predict(study)
+            return self.reader("volumes" if volumes else "films").predict(study)
         answers = [
-            self._reader("films").predict(replace(study, images=films)),
-            self._reader("volumes").predict(replace(study, images=volumes)),
+            self.reader("films").predict(replace(study, images=films)),
+            self.reader("volumes").predict(replace(study, images=volumes)),
         ]
         decisive = most_suspicious(answers)
         by_name = {image.image: image for answer in answers for image in answer.images}
         ordered = tuple(by_name[image.name] for image in study.images)
         return replace(decisive, images=ordered, duration_s=time.perf_counter() - start)
 
-    def _reader(self, kind: str) -> Predictor:
+    def reader(self, kind: Literal["films", "volumes"]) -> Predictor:
+        """Return the reader of films or of volumes."""
         with self._lock:
             if kind not in self._loaded:
                 self._loaded[kind] = self._loaders[kind]()

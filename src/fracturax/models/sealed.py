@@ -69,15 +69,15 @@ def open_sealed(folder: Path) -> tuple[Mapping[str, Any], frozenset[str], str]:
     return body["model"], frozenset(hashes), stated
 
 
-def open_with_graph(
-    folder: Path, kind: type[ManifestT], *, graph: str, what: str, cure: str
+def open_with_graphs(
+    folder: Path, kind: type[ManifestT], *, graphs: tuple[str, ...], what: str, cure: str
 ) -> tuple[ManifestT, str]:
-    """Verify a sealed folder that holds one graph.
+    """Verify a sealed folder and build its manifest.
 
     Args:
         folder: The folder.
         kind: What its manifest has to be.
-        graph: Name of the graph's file.
+        graphs: Names of the files that are run.
         what: What such a folder is called in an error.
         cure: What to give instead.
 
@@ -92,8 +92,9 @@ def open_with_graph(
         manifest = build(kind, model, where=MANIFEST)
     except ConfigError as error:
         raise ModelError(f"{folder.name} is no {what}", got=str(error), cure=cure) from error
-    if graph not in files:
-        raise ModelError("the bundle runs a graph without a hash", got=graph)
+    unhashed = [name for name in graphs if name not in files]
+    if unhashed:
+        raise ModelError("the bundle runs a graph without a hash", got=unhashed[0])
     return manifest, sha256
 
 

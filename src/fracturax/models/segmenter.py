@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fracturax.core.errors import ModelError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import ModelIdentity
-from fracturax.models.sealed import open_with_graph, seal_folder
+from fracturax.models.sealed import open_with_graphs, seal_folder
 from fracturax.models.session import open_session
 from fracturax.transforms.body import fill_holes, keep_parts
 from fracturax.transforms.plan import Placement, PreprocessingPlan, fitted_shape
@@ -181,10 +181,10 @@ def load_segmenter(folder: str | Path, *, threads: int = 0) -> Segmenter:
         ModelError: If the folder is no bundle of a segmenter, or a file is missing or was changed.
     """
     place = Path(folder)
-    manifest, sha256 = open_with_graph(
+    manifest, sha256 = open_with_graphs(
         place,
         SegmenterManifest,
-        graph=GRAPH,
+        graphs=(GRAPH,),
         what="bundle of a segmenter",
         cure="give one that was trained by a recipe of a U-Net",
     )

@@ -11,6 +11,8 @@ from fracturax.core.errors import ModelError
 
 STREAMS = ("xray", "ct", "radiomics_film", "radiomics_ct", "clinical")
 """All streams, in the order of every array that has one entry a stream."""
+INPUTS = (*STREAMS, "present", "xray_map", "ct_map")
+"""What a fusion takes, in order; also the names of its graph's inputs."""
 MECHANISMS = ("fall", "traffic", "sport", "crush", "other")
 _OLDEST = 120.0
 Floats = npt.NDArray[np.float32]

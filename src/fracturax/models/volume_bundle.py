@@ -9,7 +9,7 @@ from pathlib import Path
 from fracturax.core.errors import ModelError
 from fracturax.core.prediction import ModelIdentity, OperatingPoints
 from fracturax.models.bundle import Calibration
-from fracturax.models.sealed import open_sealed, open_with_graph, seal_folder
+from fracturax.models.sealed import open_sealed, open_with_graphs, seal_folder
 from fracturax.transforms.volume_plan import VolumePlan
 
 GRAPH = "model.onnx"
@@ -126,10 +126,10 @@ def load_volume_bundle(folder: str | Path) -> VolumeBundle:
         ModelError: If it is no such bundle, or a file is missing or was changed.
     """
     place = Path(folder)
-    manifest, sha256 = open_with_graph(
+    manifest, sha256 = open_with_graphs(
         place,
         VolumeManifest,
-        graph=GRAPH,
+        graphs=(GRAPH,),
         what="bundle of the CT stream",
         cure="give one that was trained by a recipe such as ct-densenet121",
     )

@@ -172,7 +172,7 @@ class VolumePredictor:
     def answer(self, image: Volume, raw: VolumeAnswer) -> ImagePrediction:
         """Return the calibrated answer that a raw one stands for."""
         manifest = self.bundle.manifest
-        probabilities = self._probabilities(raw)
+        probabilities = self.probabilities(raw)
         peak = float(_logit(probabilities.max()))
         probability = manifest.study_calibration.probability({"peak": peak})
         status = manifest.operating_points.status(probability)
@@ -184,7 +184,16 @@ class VolumePredictor:
             activation=_activation(raw),
         )
 
-    def _probabilities(self, raw: VolumeAnswer) -> npt.NDArray[np.float64]:
+    def run(self, cubes: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return logits, features and maps of cubes through the window, shape `(n, s, s, s)`."""
+        parts = [
+            self._session.run(OUTPUTS, {"volumes": cubes[start : start + _BATCH, None]})
+            for start in range(0, len(cubes), _BATCH)
+        ]
+        logits, features, maps = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return logits, features, maps
+
+    def probabilities(self, raw: VolumeAnswer) -> npt.NDArray[np.float64]:
         """Return the probability of a fracture in each cube."""
         calibration = self.bundle.manifest.calibration
         return np.array(
@@ -206,20 +215,57 @@ class VolumePredictor:
             return
         points = self.bundle.manifest.cube_operating_points
         size = self.bundle.manifest.plan.size
-        is_open = np.ones(len(probabilities), bool)
-        for rank in range(_MOST_FINDINGS):
-            index = int(np.where(is_open, probabilities, -1.0).argmax())
+        for rank, index in enumerate(apart(raw.places, probabilities, size=size)):
             probability = float(probabilities[index])
-            if not is_open[index] or (rank and probability < points.high_sensitivity):
+            if rank and probability < points.high_sensitivity:
                 return
-            # Cubes that overlap by half or more see the same place.
-            is_open &= np.abs(raw.places - raw.places[index]).max(axis=1) > size // 2
             certain = status == "fracture" and probability >= points.high_specificity
             certainty: Certainty = "certain" if certain else "doubt"
-            yield _finding(image, raw, index, size, probability, certainty)
+            yield finding_at(image, raw, index, size, probability, certainty)
 
 
-def _finding(
+def apart(
+    places: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], *, size: int
+) -> list[int]:
+    """Return the most probable cubes, at most twelve, none of which sees the place of another.
+
+    Args:
+        places: First voxel of each cube, shape `(n, 3)`.
+        probabilities: Shape `(n,)`.
+        size: Side of a cube; cubes that overlap by half or more see the same place.
+
+    Example:
+        >>> places = np.array([[0, 0, 0], [24, 0, 0], [48, 0, 0]])
+        >>> apart(places, np.array([0.5, 0.9, 0.7]), size=48)
+        [1]
+        >>> apart(places, np.array([0.9, 0.5, 0.7]), size=48)
+        [0, 2]
+    """
+    is_open = np.ones(len(probabilities), bool)
+    found: list[int] = []
+    while is_open.any() and len(found) < _MOST_FINDINGS:
+        index = int(np.where(is_open, probabilities, -1.0).argmax())
+        found.append(index)
+        is_open &= np.abs(places - places[index]).max(axis=1) > size // 2
+    return found
+
+
+def both_sides(reader: VolumePredictor, cubes: Floats) -> tuple[Floats, Floats]:
+    """Return features and maps of cubes, each the mean of a cube and its mirror image.
+
+    That is how the CT stream of a fusion is trained and read.
+
+    Args:
+        reader: The reader.
+        cubes: Through its window, shape `(n, s, s, s)`.
+    """
+    _, features, maps = reader.run(cubes)
+    _, mirrored, back = reader.run(np.ascontiguousarray(cubes[..., ::-1]))
+    mean = (features + mirrored) / 2, (maps + back[..., ::-1]) / 2
+    return np.asarray(mean[0], np.float32), np.asarray(mean[1], np.float32)
+
+
+def finding_at(
     image: Volume,
     raw: VolumeAnswer,
     index: int,

@@ -14,6 +14,11 @@ from fracturax.core.errors import ImageError
 from fracturax.core.image import Image, Radiograph, Volume
 from fracturax.core.provenance import software_version
 from fracturax.core.report import RESEARCH_USE_NOTICE
+from fracturax.pipelines.place_on_film import (
+    SOURCE_DETECTOR_MM,
+    SOURCE_OBJECT_MM,
+    pixel_at_detector,
+)
 from fracturax.pipelines.read import make_folder
 from fracturax.reporting.laid_over import colors_laid, side_by_side
 from fracturax.simulation.attenuation import CT_KEV
@@ -22,8 +27,6 @@ from fracturax.simulation.film import develop
 from fracturax.simulation.pose_search import PoseMatch, PoseSearch
 from fracturax.simulation.scene import Scene
 
-SOURCE_DETECTOR_MM, SOURCE_OBJECT_MM = 1150.0, 900.0
-"""A usual table, where the file does not say better."""
 _SHOWN_PX = 512
 
 
@@ -78,7 +81,7 @@ def find_pose_to_folder(
             got=f"{_kind(film)} and {_kind(ct)}",
             cure="give the film first, then the CT",
         )
-    size = pixel_mm if pixel_mm is not None else _pixel_at_detector(film)
+    size = pixel_mm if pixel_mm is not None else pixel_at_detector(film)
     scene = Scene(ct)
     beam = ConeBeam(
         *(source_detector_mm, source_object_mm, film.rows, film.columns, (size, size)),
@@ -112,17 +115,6 @@ def find_pose_to_folder(
 
 def _kind(image: Image) -> str:
     return "a film" if isinstance(image, Radiograph) else "a volume"
-
-
-def _pixel_at_detector(film: Radiograph) -> float:
-    spacing = film.geometry.spacing_mm
-    if spacing is None or film.geometry.spacing_meaning == "calibrated":
-        raise ImageError(
-            "the film does not say how large its pixels are at the detector",
-            got="no spacing" if spacing is None else "a spacing calibrated in the body",
-            cure="give --pixel-mm",
-        )
-    return float(spacing[0])
 
 
 def _picture(film: Radiograph, ct: Volume, scene: Scene, beam: ConeBeam, match: PoseMatch) -> bytes:

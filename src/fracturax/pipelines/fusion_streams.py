@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 from fracturax.core.errors import DataError
 from fracturax.core.progress import Progress, silent
-from fracturax.datasets.pairs import PairedData
+from fracturax.datasets.pairs import PairedCase, PairedData
+from fracturax.models.film_stream import FilmCnn, FilmTransformer
+from fracturax.models.volume_reader import VolumePredictor, both_sides
+from fracturax.pipelines.describe_pairs import CT_TABLE, FILM_TABLE
+from fracturax.training.export import round_to_half
 from fracturax.training.film_stream import (
     StemViews,
     StoredCrops,
@@ -31,9 +36,6 @@ FILM_RUN, CT_RUN = "film-stream", "ct-densenet121"
 ANSWERS = "answers.safetensors"
 _CT_SIDE = 48
 _VIEWS = 0
-_LEFT_OUT = ("_shape", "Energy")
-"""Radiomics of the outline and of its size: the outline is drawn by hand, fragment by fragment, and
-knows where bone is broken."""
 Floats = npt.NDArray[np.float32]
 
 
@@ -56,19 +58,80 @@ def view_crops(crops: StoredCrops, weights: str, *, seed: int) -> StemViews:
     return make_views(FilmStem(weights), crops, views=_VIEWS, seed=seed)
 
 
+@dataclass(frozen=True)
+class FilmStreamRun:
+    """How the X-ray stream is trained.
+
+    Args:
+        network: Name in the registry of networks of the X-ray stream.
+        weights: What its stem has.
+        pace: How fast and how long.
+    """
+
+    network: str
+    weights: str
+    pace: StreamPace
+
+
+@dataclass(frozen=True, eq=False)
+class FinalStreams:
+    """The streams as they ship, and what they say of all cases.
+
+    Args:
+        film: The X-ray stream's network, its weights rounded to half precision.
+        table: What the streams say.
+    """
+
+    film: FilmCnn | FilmTransformer
+    table: StreamTable
+
+
+def final_streams(
+    data: PairedData, crops: StoredCrops, film: FilmStreamRun, ct: VolumePredictor
+) -> FinalStreams:
+    """Train the X-ray stream on all patients, and ask it and a CT reader about all cases.
+
+    Args:
+        data: The pairs.
+        crops: Their films.
+        film: How the X-ray stream is trained.
+        ct: Reader whose features are the CT stream.
+    """
+    views = view_crops(crops, film.weights, seed=film.pace.seed)
+    network = train_film_stream(film.network, views, weights=film.weights, pace=film.pace)
+    round_to_half(network)
+    said = answer_maps(network, views.fine[0])
+    features, maps = zip(*(_of_place(place, ct) for place in data.places()), strict=True)
+    of_place = places_of(data)
+    table = _table_of(
+        data,
+        crops,
+        film=(said.features.numpy(), said.map.numpy()),
+        ct=(np.concatenate(features)[of_place], np.concatenate(maps)[of_place]),
+    )
+    return FinalStreams(network, table)
+
+
+def _of_place(place: PairedCase, ct: VolumePredictor) -> tuple[Floats, Floats]:
+    hu = central(place.ct().hu[None], _CT_SIDE)
+    return both_sides(ct, ct.bundle.manifest.plan.window(hu))
+
+
 def keep_film_stream(
-    name: str,
+    film: FilmStreamRun,
     views: StemViews,
     held_out: int,
     folder: Path,
     *,
-    weights: str,
-    pace: StreamPace,
     progress: Progress = silent,
 ) -> None:
     """Train the X-ray stream without one patient, and keep what it says of every crop."""
     network = train_film_stream(
-        name, views.part(views.group != held_out), weights=weights, pace=pace, progress=progress
+        film.network,
+        views.part(views.group != held_out),
+        weights=film.weights,
+        pace=film.pace,
+        progress=progress,
     )
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous().numpy() for key, value in network.state_dict().items()}
@@ -104,16 +167,30 @@ def read_streams(
             got=f"{len(ct['logit'])} places and {len(film['logit'])} films",
             cure="train both again on this folder",
         )
-    features = {"xray": film["features"], "ct": ct["features"][of_place]}
-    features |= _radiomics(data)
+    table = _table_of(
+        data,
+        crops,
+        film=(film["features"], film["map"]),
+        ct=(ct["features"][of_place], ct["map"][of_place]),
+    )
+    return table, {"xray": film["logit"], "ct": ct["logit"][of_place]}
+
+
+def _table_of(
+    data: PairedData,
+    crops: StoredCrops,
+    *,
+    film: tuple[Floats, Floats],
+    ct: tuple[Floats, Floats],
+) -> StreamTable:
+    """Return features and maps of both networks, with radiomics and truth beside them."""
+    features = {"xray": film[0], "ct": ct[0], **_radiomics(data)}
     fracture = np.stack([case.ct().fracture for case in data.places()])
     cells = {
         "xray": cells_of(np.asarray(central(crops.fracture, 112), bool)),
-        "ct": cells_of(np.asarray(central(fracture, _CT_SIDE), bool))[of_place],
+        "ct": cells_of(np.asarray(central(fracture, _CT_SIDE), bool))[places_of(data)],
     }
-    maps = {"xray": film["map"], "ct": ct["map"][of_place]}
-    table = StreamTable(features, maps, cells, crops.label, crops.group)
-    return table, {"xray": film["logit"], "ct": ct["logit"][of_place]}
+    return StreamTable(features, {"xray": film[1], "ct": ct[1]}, cells, crops.label, crops.group)
 
 
 def places_of(data: PairedData) -> npt.NDArray[np.int64]:
@@ -138,28 +215,23 @@ def _radiomics(data: PairedData) -> dict[str, Floats]:
     films = [case.name for case in data.cases]
     cubes = [case.ct_path.relative_to(data.folder).as_posix() for case in data.cases]
     read: dict[str, Floats] = {}
-    for stream, names in (("radiomics_film", films), ("radiomics_ct", cubes)):
-        path = data.folder / f"{stream}.csv"
-        if path.is_file():
-            read[stream] = read_radiomics(path, names)
+    tables = {"radiomics_film": (FILM_TABLE, films), "radiomics_ct": (CT_TABLE, cubes)}
+    for stream, (table, names) in tables.items():
+        if (data.folder / table).is_file():
+            read[stream] = read_radiomics(data.folder / table, names)
     return read
 
 
 def read_radiomics(path: Path, names: Sequence[str]) -> Floats:
-    """Return rows of a table of radiomics, without those that tell of the outline.
+    """Return rows of a table of radiomics, shape `(len(names), features)`.
 
     Raises:
         DataError: If a row is missing or holds no number.
     """
     with path.open(newline="", encoding="utf-8") as stream:
-        header, *rows = list(csv.reader(stream))
-    kept = [
-        index
-        for index, name in enumerate(header)
-        if index and not any(part in name for part in _LEFT_OUT)
-    ]
+        _, *rows = list(csv.reader(stream))
     try:
-        table = {row[0]: [float(row[index]) for index in kept] for row in rows}
+        table = {row[0]: [float(value) for value in row[1:]] for row in rows}
         values = np.array([table[name] for name in names], np.float32)
     except (KeyError, ValueError, IndexError) as error:
         raise DataError(f"{path.name} lacks a row", got=f"{type(error).__name__}") from error

@@ -20,6 +20,7 @@ from fracturax.core.provenance import software_version
 from fracturax.core.report import Report
 from fracturax.core.study import Study
 from fracturax.imaging import StudyFiles, find_studies
+from fracturax.pipelines.pairing import join_pair
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -62,16 +63,24 @@ def report(study: Study, prediction: Prediction) -> Report:
     )
 
 
-def find_all(paths: Sequence[Path]) -> list[StudyFiles]:
+def find_all(paths: Sequence[Path], *, joins_pairs: bool = False) -> list[StudyFiles]:
     """Find the studies of several paths, each with a key of its own.
 
     The key of a lone picture is a hash of its bytes; a copy under another name is a study of its
     own, so its key gets a number.
+
+    Args:
+        paths: Where they lie.
+        joins_pairs: Whether a folder that holds films and one CT of one patient, and nothing
+            else, is one study.
     """
     found: list[StudyFiles] = []
     seen: Counter[str] = Counter()
     for path in paths:
-        for files in find_studies(path):
+        studies = find_studies(path)
+        if joins_pairs and path.is_dir():
+            studies = join_pair(studies)
+        for files in studies:
             seen[files.key] += 1
             copy = seen[files.key]
             found.append(replace(files, key=f"{files.key}-{copy}") if copy > 1 else files)

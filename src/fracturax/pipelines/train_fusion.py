@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,25 @@ from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.pairs import PairedData, open_pairs
 from fracturax.evaluation.calibration import fit_platt
+from fracturax.models.fused_bundle import FusedBundle
+from fracturax.models.store import find_bundle
 from fracturax.pipelines.fusion_streams import (
     ANSWERS,
     FILM_RUN,
+    FilmStreamRun,
     keep_film_stream,
     read_streams,
     store_crops,
     view_crops,
 )
+from fracturax.pipelines.publish_fusion import publish_fusion
 from fracturax.training.film_stream import StoredCrops, StreamPace
 from fracturax.training.fusion import StreamTable, TrainedFusion, answer_table, train_fusion
 from fracturax.training.fusion_recipe import FusionRecipe
 
 FILM_NETWORK, FILM_PACE = "film_cnn", StreamPace(epochs=2)
+CT_BUNDLE = "ct"
+"""The CT bundle whose features a published fusion takes, unless another one is given."""
 Reals = npt.NDArray[np.float64]
 
 
@@ -45,6 +51,7 @@ class FusionOutOfFold:
         real_logits: The same from what is present alone.
         trained: The fusion by patient that was held out.
         tables: The streams by patient that was held out.
+        bundle: The fusion of all patients; None where only some were held out.
     """
 
     data: PairedData
@@ -53,6 +60,7 @@ class FusionOutOfFold:
     real_logits: dict[tuple[str, ...], Reals]
     trained: dict[str, TrainedFusion]
     tables: dict[str, StreamTable]
+    bundle: FusedBundle | None = None
 
 
 def run_fusion(
@@ -61,10 +69,13 @@ def run_fusion(
     root: Path,
     out: Path,
     weights: str = "imagenet",
+    volumes: str | Path = CT_BUNDLE,
+    bundle: Path | None = None,
+    version: str = "0",
     folds: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> FusionOutOfFold:
-    """Train a fusion leaving one patient out.
+    """Train a fusion leaving one patient out, then on all, and write the calibrated bundle.
 
     `<out>/<patient>/network.safetensors` is the fusion that never saw the patient, and
     `<out>/predictions.csv` what each says of its patient, subset by subset, as logits and as
@@ -76,7 +87,11 @@ def run_fusion(
         root: Folder of the prepared pairs, with tables of radiomics if there are any.
         out: Folder of the run; those of the streams lie beside it.
         weights: What the X-ray stream begins from.
-        folds: Only these patients are held out, by their place in the sorted list.
+        volumes: Bundle of the CT stream that the fusion is to be read with: a name or a folder.
+        bundle: Folder for the bundle; `bundle/` in the run's if None.
+        version: Version of the bundle.
+        folds: Only these patients are held out, by their place in the sorted list, and no bundle is
+            written.
         progress: Where to tell how far the work is.
 
     Raises:
@@ -91,7 +106,8 @@ def run_fusion(
         )
     chosen = patients if folds is None else tuple(patients[fold] for fold in folds)
     crops = store_crops(data)
-    _train_streams(crops, patients, chosen, out.parent, weights=weights, progress=progress)
+    film = FilmStreamRun(FILM_NETWORK, weights, FILM_PACE)
+    _train_streams(film, crops, patients, chosen, out.parent, progress=progress)
     tables, trained = {}, {}
     for patient in progress(chosen, "leaving one patient out"):
         table, _ = read_streams(data, crops, patient, out.parent)
@@ -101,7 +117,19 @@ def run_fusion(
     logits, real = answers_out_of_fold(tables, trained, patients)
     run = FusionOutOfFold(data, crops, logits, real, trained, tables)
     _write_predictions(run, out / "predictions.csv")
-    return run
+    if folds is not None:
+        return run
+    published = publish_fusion(
+        recipe,
+        data,
+        crops,
+        real,
+        film=film,
+        volumes=find_bundle(volumes),
+        folder=bundle or out / "bundle",
+        version=version,
+    )
+    return replace(run, bundle=published)
 
 
 def train_without(recipe: FusionRecipe, table: StreamTable, held_out: int) -> TrainedFusion:
@@ -161,26 +189,24 @@ def calibrated(logits: Reals, label: npt.NDArray[Any], group: npt.NDArray[Any]) 
 
 
 def _train_streams(
+    film: FilmStreamRun,
     crops: StoredCrops,
     patients: Sequence[str],
     chosen: Sequence[str],
     runs: Path,
     *,
-    weights: str,
     progress: Progress,
 ) -> None:
     missing = [one for one in chosen if not (runs / FILM_RUN / one / ANSWERS).is_file()]
     if not missing:
         return
-    views = view_crops(crops, weights, seed=FILM_PACE.seed)
+    views = view_crops(crops, film.weights, seed=film.pace.seed)
     for patient in missing:
         keep_film_stream(
-            FILM_NETWORK,
+            film,
             views,
             list(patients).index(patient),
             runs / FILM_RUN / patient,
-            weights=weights,
-            pace=FILM_PACE,
             progress=progress,
         )
 

@@ -3,6 +3,7 @@
 from fracturax.radiomics.features import FeatureVector, extract_features, mask_of_box
 from fracturax.radiomics.learner_files import load_learner, save_learner
 from fracturax.radiomics.learners import LEARNERS, FittedLearner, LearnerEntry, fit_learner
+from fracturax.radiomics.places import describe_crop, describe_cube
 from fracturax.radiomics.plan import FAMILIES, RadiomicsPlan, load_radiomics_plan
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "FittedLearner",
     "LearnerEntry",
     "RadiomicsPlan",
+    "describe_crop",
+    "describe_cube",
     "extract_features",
     "fit_learner",
     "load_learner",

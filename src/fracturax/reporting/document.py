@@ -7,12 +7,13 @@ from importlib.resources import files
 from typing import Any, TypedDict
 
 from fracturax.core.errors import DataError
+from fracturax.core.fusion import FusedReading
 from fracturax.core.image import Image
 from fracturax.core.prediction import Guarantee, ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import answered_images
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
 class FindingDocument(TypedDict):
@@ -25,6 +26,15 @@ class FindingDocument(TypedDict):
     probability: float
     certainty: str
     region: str | None
+
+
+class ProjectionDocument(TypedDict):
+    """A finding of another image, seen in this one."""
+
+    source: str
+    box: list[float]
+    probability: float
+    certainty: str
 
 
 class StepDocument(TypedDict):
@@ -55,6 +65,7 @@ class ImageDocument(TypedDict):
     laterality: str | None
     view_position: str | None
     findings: list[FindingDocument]
+    projections: list[ProjectionDocument]
     history: list[StepDocument]
 
 
@@ -87,6 +98,36 @@ class GuaranteeDocument(TypedDict):
     words: str
 
 
+class PlacementDocument(TypedDict):
+    """How a film was laid over the CT; keys as in prediction.schema.json."""
+
+    film: str
+    is_used: bool
+    likeness: float | None
+    reason: str | None
+
+
+class FeatureDocument(TypedDict):
+    """What one number of radiomics added; keys as in prediction.schema.json."""
+
+    stream: str
+    feature: str
+    value: float
+    shapley: float
+
+
+class FusionDocument(TypedDict):
+    """How several kinds of image became one answer; keys as in prediction.schema.json."""
+
+    places: int
+    weights: dict[str, float]
+    alone: dict[str, float]
+    generated: list[str]
+    films: list[PlacementDocument]
+    features: list[FeatureDocument]
+    remarks: list[str]
+
+
 class UnreadableDocument(TypedDict):
     """A file that was left out, and why."""
 
@@ -110,6 +151,7 @@ class ReportDocument(TypedDict):
     model: ModelDocument
     operating_points: OperatingPointsDocument
     guarantee: GuaranteeDocument | None
+    fusion: FusionDocument | None
     images: list[ImageDocument]
     unreadable: list[UnreadableDocument]
     duration_s: float
@@ -163,6 +205,7 @@ def report_document(report: Report) -> ReportDocument:
             high_specificity=float(points.high_specificity),
         ),
         guarantee=_guarantee_document(prediction.guarantee),
+        fusion=_fusion_document(prediction.fusion),
         images=[_image_document(image, answer) for image, answer in answered_images(report)],
         unreadable=[
             UnreadableDocument(name=file.name, reason=file.reason)
@@ -244,6 +287,15 @@ def _image_document(image: Image, answer: ImagePrediction) -> ImageDocument:
             )
             for finding in answer.findings
         ],
+        projections=[
+            ProjectionDocument(
+                source=one.source,
+                box=[float(side) for side in one.box.as_tuple()],
+                probability=float(one.probability),
+                certainty=one.certainty,
+            )
+            for one in answer.projections
+        ],
         history=[
             StepDocument(name=step.name, parameters=dict(step.parameters)) for step in image.history
         ],
@@ -261,6 +313,36 @@ def _guarantee_document(guarantee: Guarantee | None) -> GuaranteeDocument | None
         source=guarantee.source,
         region=guarantee.region,
         words=guarantee.as_words(),
+    )
+
+
+def _fusion_document(fusion: FusedReading | None) -> FusionDocument | None:
+    if fusion is None:
+        return None
+    return FusionDocument(
+        places=fusion.places,
+        weights={one.stream: float(one.weight) for one in fusion.shares},
+        alone={kind: float(probability) for kind, probability in fusion.alone},
+        generated=list(fusion.generated),
+        films=[
+            PlacementDocument(
+                film=one.film,
+                is_used=one.is_used,
+                likeness=_number(one.likeness),
+                reason=one.reason or None,
+            )
+            for one in fusion.films
+        ],
+        features=[
+            FeatureDocument(
+                stream=one.stream,
+                feature=one.feature,
+                value=float(one.value),
+                shapley=float(one.shapley),
+            )
+            for one in fusion.features
+        ],
+        remarks=list(fusion.remarks),
     )
 
 

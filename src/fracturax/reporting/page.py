@@ -28,6 +28,8 @@ from fracturax.reporting.film import (
 )
 from fracturax.reporting.wording import (
     BOX_COLOR,
+    PROJECTED_COLOR,
+    STREAM_WORDS,
     WORDING,
     first_upper,
     grouped,
@@ -123,6 +125,7 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
             left_out=[
                 film for film in films if film.is_first and film.answer.status == "not_assessed"
             ],
+            has_projections=any(film.answer.projections for film in films),
             has_heat=any(film.heat for film in films),
             has_slices=any(film.view.slice is not None for film in films),
         )
@@ -151,7 +154,12 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(WORDING=WORDING, BOX_COLOR=BOX_COLOR)
+    made.globals.update(
+        WORDING=WORDING,
+        BOX_COLOR=BOX_COLOR,
+        PROJECTED_COLOR=PROJECTED_COLOR,
+        STREAM_WORDS=STREAM_WORDS,
+    )
     made.filters["zip"] = partial(zip, strict=True)
     made.filters.update(percent=percent, count=grouped, first_upper=first_upper)
     return made

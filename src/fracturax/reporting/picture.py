@@ -14,7 +14,7 @@ from PIL import ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from fracturax.core.errors import UnknownNameError
-from fracturax.core.finding import Finding
+from fracturax.core.geometry import Box
 from fracturax.core.image import Image
 from fracturax.core.prediction import ImagePrediction
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
@@ -28,7 +28,7 @@ from fracturax.reporting.banner import (
     font,
 )
 from fracturax.reporting.film import View, answered_images, display_pixels, shrink, views_of
-from fracturax.reporting.wording import BOX_COLOR, percent, sentence
+from fracturax.reporting.wording import BOX_COLOR, PROJECTED_COLOR, percent, sentence
 
 _BLACK = "#000000"
 _GAP = 12
@@ -193,22 +193,29 @@ def _draw_film(
     draw.text((canvas.width - px(2), px(3)), name, font=face, fill=SOFT_INK, anchor="ra")
     # Drawn on a layer of the film's own size: no frame or label reaches over its edge.
     layer = PillowImage.fromarray(grey).convert("RGB")
+    for projected in sorted(answer.projections, key=lambda one: one.probability):
+        label = f"CT {percent(projected.probability)}"
+        _draw_box(layer, projected.box, scale, label, PROJECTED_COLOR, is_dashed=True)
     for finding in sorted(view.findings, key=lambda one: one.probability):
-        _draw_box(layer, finding, scale)
+        in_doubt = finding.certainty == "doubt"
+        label = percent(finding.probability) + (" ?" if in_doubt else "")
+        color = BOX_COLOR[finding.certainty]
+        _draw_box(layer, finding.box, scale, label, color, is_dashed=in_doubt)
     canvas.paste(layer, (0, head))
     return canvas, Placement(film.name, head, 0, rows, columns, scale)
 
 
-def _draw_box(layer: PillowImage.Image, finding: Finding, scale: float) -> None:
+def _draw_box(
+    layer: PillowImage.Image, box: Box, scale: float, label: str, color: str, *, is_dashed: bool
+) -> None:
     draw = ImageDraw.Draw(layer)
     width = max(2, round(max(layer.size) / 450))
-    color = BOX_COLOR[finding.certainty]
-    row_min, column_min, row_max, column_max = (side * scale for side in finding.box.as_tuple())
+    row_min, column_min, row_max, column_max = (side * scale for side in box.as_tuple())
     # The frame lies outside the box; at the border of the film it moves in so as to be seen.
     left, top = max(math.floor(column_min) - width, 0), max(math.floor(row_min) - width, 0)
     right = min(math.ceil(column_max) + width, layer.width)
     bottom = min(math.ceil(row_max) + width, layer.height)
-    dash, space = (7 * width, 4 * width) if finding.certainty == "doubt" else (10**6, 0)
+    dash, space = (7 * width, 4 * width) if is_dashed else (10**6, 0)
     for start in range(left, right, dash + space):
         end = min(start + dash, right) - 1
         draw.rectangle((start, top, end, top + width - 1), fill=color)
@@ -218,7 +225,6 @@ def _draw_box(layer: PillowImage.Image, finding: Finding, scale: float) -> None:
         draw.rectangle((left, start, left + width - 1, end), fill=color)
         draw.rectangle((right - width, start, right - 1, end), fill=color)
     face = font(max(13, round(max(layer.size) / 55)))
-    label = percent(finding.probability) + ("" if finding.certainty == "certain" else " ?")
     length, line = draw.textlength(label, face) + 10, sum(face.getmetrics()) + 4
     label_top = top - line if top >= line else min(bottom, layer.height - line)
     label_left = max(0, min(left, layer.width - length))

@@ -39,6 +39,18 @@ WORDING: dict[Status, Wording] = {
 BOX_COLOR: dict[Certainty, str] = {"certain": "#ff7f2a", "doubt": "#ffd84d"}
 """Colours of the boxes: bright, for they lie on black film; the line style says the same."""
 
+PROJECTED_COLOR = "#5ad1ff"
+"""Colour of a finding of the CT that is seen in a film: it is no mark of the film's own."""
+
+STREAM_WORDS = {
+    "xray": "film",
+    "ct": "CT",
+    "radiomics_film": "radiomics of the film",
+    "radiomics_ct": "radiomics of the CT",
+    "clinical": "clinical data",
+}
+"""What the streams of a fusion are called."""
+
 SPACING_WORDS: dict[SpacingMeaning, str] = {
     "imager_plane": "at the detector; the body is smaller",
     "calibrated": "calibrated",

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fracturax.models.fusion import INPUTS, Fusion, FusionOutput
+from fracturax.models.fusion import Fusion, FusionOutput
+from fracturax.models.streams import INPUTS
 
 _OPSET = 20
 
