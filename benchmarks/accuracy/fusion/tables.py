@@ -23,18 +23,26 @@ from fracturax.datasets.pairs import open_pairs
 from fracturax.evaluation import calibration_error
 from fracturax.models.catalog import FUSIONS
 from fracturax.models.streams import STREAMS
-from fracturax.pipelines.fusion_streams import read_streams, store_crops
+from fracturax.pipelines.fusion_streams import (
+    FilmStreamRun,
+    keep_film_stream,
+    read_streams,
+    store_crops,
+    view_crops,
+)
 from fracturax.pipelines.train_fusion import (
     answers_out_of_fold,
     calibrated,
     train_without,
 )
 from fracturax.training.degrade import DEGRADATIONS
+from fracturax.training.film_stream import StreamPace
 from fracturax.training.fusion import Spoilt, StreamTable, answer_table
 from fracturax.training.fusion_recipe import FusionRecipe, load_fusion_recipe
 
 NOTICE = "Research use only. Four patients, simulated films: a proof that the system works."
 DICE_FROM = 0.5
+TRANSFORMER_RUN = "film-transformer"
 
 
 def main() -> None:
@@ -45,10 +53,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--recipes", type=Path, default=Path("recipes"))
     parser.add_argument("--paper", action="store_true", help="the paper's pace too: minutes more")
+    parser.add_argument("--weights", help="of the stem: train the Transformer on films if missing")
     options = parser.parse_args()
     data = open_pairs(options.root)
     crops = store_crops(data)
     patients = data.patients
+    if options.weights:
+        train_transformer(crops, patients, options.runs, options.weights)
     tables, own_logits = {}, {}
     for patient in patients:
         table, logits = read_streams(data, crops, patient, options.runs)
@@ -113,6 +124,17 @@ def main() -> None:
         draw(degraded["attention, small"], options.out / "degraded.svg")
 
 
+def train_transformer(crops, patients, runs: Path, weights: str) -> None:
+    """Train the Transformer on films, leaving each patient out, where it was not."""
+    film = FilmStreamRun("film_transformer", weights, StreamPace())
+    missing = [one for one in patients if not (runs / TRANSFORMER_RUN / one).is_dir()]
+    if not missing:
+        return
+    views = view_crops(crops, weights, seed=film.pace.seed)
+    for patient in missing:
+        keep_film_stream(film, views, patients.index(patient), runs / TRANSFORMER_RUN / patient)
+
+
 def with_degraded(table: StreamTable, patient: str, runs: Path) -> StreamTable:
     """Add the degraded streams that lie in `RUNS/degraded/<patient>.safetensors`."""
     path = runs / "degraded" / f"{patient}.safetensors"
@@ -156,11 +178,11 @@ def single_streams(tables, own_logits, runs, patients):
                 )
             }
         found[title] = (logits, dice)
-    if all((runs / "film-transformer" / one / "answers.safetensors").is_file() for one in patients):
+    if all((runs / TRANSFORMER_RUN / one / "answers.safetensors").is_file() for one in patients):
         logits, dice = np.zeros(len(first.label)), {}
         for index, patient in enumerate(patients):
             own = first.group == index
-            said = load_file(runs / "film-transformer" / patient / "answers.safetensors")
+            said = load_file(runs / TRANSFORMER_RUN / patient / "answers.safetensors")
             logits[own] = said["logit"][own]
             dice[patient] = {"xray": dice_of(said["map"][own], first.cells["xray"][own])}
         found["Transformer on films"] = (logits, dice)
