@@ -39,3 +39,19 @@ def test_it_names_who_described_it_and_under_which_licence(name: str) -> None:
     assert "20" in entry.paper
     assert entry.licence
     assert entry.parameters / 1e6 == pytest.approx(entry.paper_parameters, rel=0.3)
+
+
+@every
+def test_its_statistics_follow_a_training_of_some_hundred_steps(name: str) -> None:
+    network = UNet(name).train()
+    norms = [one for one in network.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    starts = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
+    # 0.9 to the power of 60 is below 1 %: of what they began from nothing is left.
+    for norm in norms:
+        seen = torch.ones(2, norm.num_features, 2, 2)
+        for _ in range(60):
+            norm(seen)
+    assert len(starts) == len(norms)
+    for norm in norms:
+        assert norm.running_mean is not None
+        assert torch.allclose(norm.running_mean, torch.ones(norm.num_features), atol=0.01)

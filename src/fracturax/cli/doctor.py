@@ -81,17 +81,13 @@ def _missing(extra: str) -> list[str]:
 
 
 def _models() -> dict[str, str]:
-    from fracturax.models.bundle import load_bundle
+    from fracturax.models.any_bundle import open_any
     from fracturax.models.store import packaged_bundles
-    from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
 
     states = {}
     for name, folder in packaged_bundles().items():
         try:
-            if is_volume_bundle(folder):
-                load_volume_bundle(folder)
-            else:
-                load_bundle(name)
+            open_any(folder)
             states[name] = "verified"
         except FracturaXError as error:
             states[name] = str(error)

@@ -12,8 +12,7 @@ from fracturax.cli.console import JsonOption, print_json, words
 from fracturax.core.errors import FracturaXError
 
 if TYPE_CHECKING:
-    from fracturax.models.bundle import Bundle
-    from fracturax.models.volume_bundle import VolumeBundle
+    from fracturax.models.any_bundle import AnyBundle
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,21 +68,17 @@ def _known() -> dict[str, dict[str, Any]]:
 
 
 def _state(name: str) -> dict[str, Any]:
-    from fracturax.models.bundle import load_bundle
+    from fracturax.models.any_bundle import open_any
     from fracturax.models.store import find_bundle
-    from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
 
     try:
-        folder = find_bundle(name)
-        if is_volume_bundle(folder):
-            return _facts(load_volume_bundle(folder))
-        return _facts(load_bundle(folder))
+        return _facts(open_any(find_bundle(name)))
     except FracturaXError as error:
         return {"state": str(error)}
 
 
-def _facts(bundle: Bundle | VolumeBundle) -> dict[str, Any]:
-    from fracturax.models.bundle import Bundle
+def _facts(bundle: AnyBundle) -> dict[str, Any]:
+    from fracturax.models.any_bundle import network_of
     from fracturax.models.store import packaged_bundles
 
     manifest, training = bundle.manifest, dict(bundle.manifest.training)
@@ -91,9 +86,7 @@ def _facts(bundle: Bundle | VolumeBundle) -> dict[str, Any]:
         "state": "verified",
         "version": manifest.version,
         "created": manifest.created,
-        "network": bundle.manifest.network
-        if isinstance(bundle, Bundle)
-        else bundle.manifest.volume_network,
+        "network": network_of(bundle),
         "data": training.get("data"),
         "films": int(training["films"]) if "films" in training else None,
         "cubes": int(training["cubes"]) if "cubes" in training else None,

@@ -12,15 +12,15 @@ from fracturax.core.study import UnreadableFile
 from fracturax.imaging.archive import members_of
 from fracturax.imaging.guard import DEFAULT_LIMITS
 from fracturax.imaging.source import FileSource, Source, opened
-from fracturax.models.bundle import Bundle, load_bundle
-from fracturax.models.sealed import LARGEST_FILE, MANIFEST
+from fracturax.models.any_bundle import AnyBundle, open_any
+from fracturax.models.sealed import LARGEST_FILE, MANIFEST, open_sealed
 from fracturax.models.store import imported_bundles, store_folder
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_FILES = 64
 
 
-def import_bundle(source: Path) -> Bundle:
+def import_bundle(source: Path) -> AnyBundle:
     """Copy a bundle into the store; `load` then knows it by `name@version`.
 
     What the manifest does not list stays behind. The copy is verified before it gets its name, so
@@ -43,24 +43,25 @@ def import_bundle(source: Path) -> Bundle:
         copy.mkdir()
         for name, part in _parts(source).items():
             _copy(part, copy / name)
-        bundle = load_bundle(copy)
-        for stray in {path.name for path in copy.iterdir()} - {*bundle.files, MANIFEST}:
+        bundle = open_any(copy)
+        listed = open_sealed(copy)[1]
+        for stray in {path.name for path in copy.iterdir()} - {*listed, MANIFEST}:
             (copy / stray).unlink()
         name = _name(bundle)
         there = imported_bundles().get(name)
         if there is not None:
-            if load_bundle(there).sha256 == bundle.sha256:
-                return load_bundle(there)
+            if open_any(there).sha256 == bundle.sha256:
+                return open_any(there)
             raise ModelError(
                 f"another {name} was imported before",
                 got=f"{bundle.sha256[:12]} beside it",
                 cure=f"delete {there} to replace it, if you trust the new one",
             )
         shutil.move(str(copy), store / name)
-    return load_bundle(store / name)
+    return open_any(store / name)
 
 
-def _name(bundle: Bundle) -> str:
+def _name(bundle: AnyBundle) -> str:
     manifest = bundle.manifest
     for word in (manifest.name, manifest.version):
         if not _PLAIN.fullmatch(word):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fracturax.core.errors import UnknownNameError
+from fracturax.core.errors import ModelError, UnknownNameError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import (
     ModelIdentity,
@@ -21,6 +21,7 @@ from fracturax.core.prediction import (
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
 from fracturax.models.bundle import load_bundle
+from fracturax.models.fused_bundle import is_fused_bundle
 from fracturax.models.runtime import XrayPredictor
 from fracturax.models.store import find_bundle
 from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
@@ -44,9 +45,15 @@ def load_reader(
 
     Raises:
         UnknownNameError: If there is no such bundle, or it has no such precision.
-        ModelError: If the bundle is damaged or was changed.
+        ModelError: If the bundle is damaged, was changed, or is of a fusion.
     """
     folder = find_bundle(source)
+    if is_fused_bundle(folder):
+        raise ModelError(
+            "a fusion reads beside the models of film and CT",
+            got=str(source),
+            cure="give film and CT: fracturax read --xray FILM --ct CT, without --model",
+        )
     if not is_volume_bundle(folder):
         return XrayPredictor(load_bundle(folder), precision=precision, threads=threads)
     if precision not in (None, "fp32"):

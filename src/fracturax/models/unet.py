@@ -16,6 +16,7 @@ from fracturax.models.catalog import ENCODERS
 RANDOM = "random"
 """In place of a file of weights: the encoder begins from scratch."""
 _STRIDE = 32
+_MOMENTUM = 0.1
 
 
 class UNetOutput(NamedTuple):
@@ -56,6 +57,11 @@ class UNet(nn.Module):
         self.unet = smp.Unet(
             ENCODERS[encoder].library_name, encoder_weights=None, in_channels=3, classes=1
         )
+        # EfficientNet's statistics follow by 1 % a step, for ImageNet's million steps. After some
+        # hundred they would still be near their start, and the trained network blind when it reads.
+        for module in self.unet.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = _MOMENTUM
         if weights != RANDOM:
             _load_encoder(self.unet.encoder, Path(weights))
         # ImageNet statistics; the input is grey in [0, 1].

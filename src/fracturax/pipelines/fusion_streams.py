@@ -53,8 +53,12 @@ def store_crops(data: PairedData) -> StoredCrops:
 
 def view_crops(crops: StoredCrops, weights: str, *, seed: int) -> StemViews:
     """Return what the stem with some weights makes of crops; the same for every fold."""
+    import torch
+
     from fracturax.models.film_stream import FilmStem
 
+    # A network begins with its stem: of random weights it draws the very same one from this seed.
+    torch.manual_seed(seed)
     return make_views(FilmStem(weights), crops, views=_VIEWS, seed=seed)
 
 

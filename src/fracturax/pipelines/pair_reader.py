@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from fracturax.core.study import Study
 from fracturax.models.fused_answer import FusedAnswer, settle
 from fracturax.models.fused_bundle import LOGIT, load_fused_bundle
 from fracturax.models.fused_runtime import FusedNetwork, FusedRaw, Streams
-from fracturax.models.readers import ReaderByImage
+from fracturax.models.readers import ReaderByImage, load_reader
 from fracturax.models.store import find_bundle
 from fracturax.models.volume_reader import (
     VolumeAnswer,
@@ -186,6 +187,19 @@ class PairReader:
         fused = _of_one(study, answer, network.bundle.identity, manifest.operating_points)
         shown = replace(of_films, images=tuple(_with_projections(of_films, placed, ct, answer)))
         return _joined(study, [fused, shown], reading)
+
+
+def load_pair_reader(*, threads: int = 0, hint: FilmHint | None = None) -> PairReader:
+    """Load the reader of pairs that comes with the package.
+
+    Args:
+        threads: Threads of one inference; 0 takes all cores.
+        hint: What the films' files do not say.
+    """
+    alone = ReaderByImage(
+        partial(load_reader, "xray", threads=threads), partial(load_reader, "ct", threads=threads)
+    )
+    return PairReader(alone, fused=partial(load_fusion, threads=threads), hint=hint)
 
 
 def load_fusion(source: str | Path = "fused", *, threads: int = 0) -> FusedNetwork:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from fracturax.core.errors import ConfigError, DataError
-from fracturax.core.provenance import sha256_of_file
-from fracturax.datasets.pairs import COLUMNS, CT_VOXELS, FACTS, FILM_PIXELS, TABLE
 from fracturax.models.volume_bundle import load_volume_bundle
 from fracturax.pipelines.train_volume import train_volume
 from fracturax.pipelines.volume_cubes import read_cubes
@@ -27,6 +23,7 @@ from fracturax.training.volume_recipe import (
     load_volume_recipe,
 )
 from fracturax.transforms.volume_plan import VolumePlan
+from tiny_pairs import seal, synthetic_cube, write_pairs
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 TINY = VolumeRecipe(
@@ -35,48 +32,6 @@ TINY = VolumeRecipe(
     plan=VolumePlan(size=32),
     optimizer=VolumePace(batch_size=4, epochs=1, precision="32-true"),
 )
-
-
-def synthetic_cube(name: str, *, is_broken: bool, seed: int, side: int = 40) -> StoredCube:
-    """A slab of bone in flesh, with a gap through it if it is broken."""
-    generator = np.random.default_rng(seed)
-    hu = generator.normal(60, 20, (side, side, side))
-    hu[10:30] += 700
-    fracture = np.zeros(hu.shape, np.uint8)
-    if is_broken:
-        fracture[10:30, :, 19:21] = 1
-        hu[fracture > 0] -= 650
-    return StoredCube(name, hu.astype(np.int16), fracture, int(is_broken))
-
-
-def write_pairs(folder: Path) -> None:
-    """Synthetic pairs of three patients in the layout that `prepare pairs` writes."""
-    for part in ("ct", "film"):
-        (folder / part).mkdir(parents=True)
-    empty = np.zeros((FILM_PIXELS, FILM_PIXELS), np.uint8)
-    film = {"film": empty.astype(np.float32), "fracture": empty, "bone": empty}
-    save_file(film, folder / "film" / "all.safetensors")
-    rows = []
-    for patient in ("001", "002", "003"):
-        for number in range(6):
-            bone, label = ("LI", "RI")[number % 2], number % 2
-            cube = synthetic_cube("", is_broken=bool(label), seed=number, side=CT_VOXELS)
-            name = f"ct/{patient}-{number}.safetensors"
-            arrays = {"hu": cube.hu, "fracture": cube.fracture, "bone": cube.fracture}
-            save_file(arrays, folder / name)
-            for pose in range(2):
-                case = f"{patient}-{number}-p{pose}"
-                where = ("0 0 0", pose, label, name, "film/all.safetensors")
-                rows.append((case, patient, f"k{patient}", bone, *where))
-    with (folder / TABLE).open("w", newline="") as stream:
-        csv.writer(stream).writerows([COLUMNS, *rows])
-    seal(folder)
-
-
-def seal(folder: Path) -> None:
-    """Write the hash of the table as it is."""
-    sha256 = sha256_of_file(folder / TABLE)
-    (folder / FACTS).write_text(json.dumps({"table_sha256": sha256}))
 
 
 def test_a_change_follows_its_seed_and_the_label_follows_the_cube() -> None:
