@@ -1,4 +1,4 @@
-"""Degraded streams through the encoders, for `tables.py`: of each fifteenth film and cube.
+"""Degraded streams through the encoders, for `tables.py`: of each fifth film and cube.
 
 python benchmarks/accuracy/fusion/degraded.py --root PAIRS --runs RUNS --weights MOBILENET
 """
@@ -21,7 +21,7 @@ from fracturax.training.degrade import DEGRADATIONS, degrade
 from fracturax.training.film_stream import answer_maps, central, stem_of
 from fracturax.transforms.volume_plan import VolumePlan
 
-EVERY = 15
+EVERY = 5
 
 
 def main() -> None:

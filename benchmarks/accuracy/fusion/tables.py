@@ -23,6 +23,7 @@ from fracturax.datasets.pairs import open_pairs
 from fracturax.evaluation import calibration_error
 from fracturax.models.catalog import FUSIONS
 from fracturax.models.streams import STREAMS
+from fracturax.pipelines.fusion_calibration import calibrated, even_weights
 from fracturax.pipelines.fusion_streams import (
     FilmStreamRun,
     keep_film_stream,
@@ -30,11 +31,7 @@ from fracturax.pipelines.fusion_streams import (
     store_crops,
     view_crops,
 )
-from fracturax.pipelines.train_fusion import (
-    answers_out_of_fold,
-    calibrated,
-    train_without,
-)
+from fracturax.pipelines.train_fusion import answers_out_of_fold, train_without
 from fracturax.training.degrade import DEGRADATIONS
 from fracturax.training.film_stream import StreamPace
 from fracturax.training.fusion import Spoilt, StreamTable, answer_table
@@ -42,6 +39,7 @@ from fracturax.training.fusion_recipe import FusionRecipe, load_fusion_recipe
 
 NOTICE = "Research use only. Four patients, simulated films: a proof that the system works."
 DICE_FROM = 0.5
+_REPEATS = 50
 TRANSFORMER_RUN = "film-transformer"
 
 
@@ -221,9 +219,16 @@ def measure(logits, label, group, patients, *, dice=None):
     return {
         "auroc": {p: one["auroc"] for p, one in rows.items()},
         "by_patient": rows,
-        "ece": round(calibration_error(label.astype(int), probability), 4),
+        "ece": round(even_error(label, probability, group), 4),
+        "ece_as_drawn": round(calibration_error(label.astype(int), probability), 4),
         "accuracy": round(float(((probability >= 0.5) == label).mean()), 3),
     }
+
+
+def even_error(label, probability, group):
+    """Return the ECE at the prevalence that probabilities are of, each patient counting alike."""
+    times = np.maximum(1, np.rint(_REPEATS * even_weights(label, group))).astype(int)
+    return calibration_error(np.repeat(label.astype(int), times), np.repeat(probability, times))
 
 
 def _numbers(logits, probability, label):
@@ -287,7 +292,9 @@ def as_markdown(document) -> str:
         "# Fusion, leave one patient out",
         "",
         document["notice"] + " Differences are descriptive. Accuracy and F1 at a calibrated "
-        "probability of 0.5; calibrated on the other patients' answers out of fold.",
+        "probability of 0.5; calibrated on the other patients' answers out of fold. ECE over all "
+        "patients, at the prevalence that probabilities are of (a quarter), each patient counting "
+        "alike.",
         "",
         "## Single networks and fusions of all streams",
         "",

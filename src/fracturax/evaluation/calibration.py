@@ -84,7 +84,11 @@ class LogisticCalibration:
 
 
 def fit_platt(
-    features: npt.ArrayLike, reference: npt.ArrayLike, *, penalty: float = 1e-3
+    features: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    *,
+    penalty: float = 1e-3,
+    weights: npt.ArrayLike | None = None,
 ) -> LogisticCalibration:
     """Fit a logistic calibration by maximum likelihood (Platt scaling, of one feature or more).
 
@@ -94,9 +98,11 @@ def fit_platt(
         penalty: L2 penalty on the coefficients of the standardized features, against a summed
             log-likelihood: small enough to be without weight, it keeps a sample that separates
             perfectly from an infinite coefficient, and makes the unit of a feature irrelevant.
+        weights: How often each row counts, shape `(n,)`, above 0; once by default.
 
     Raises:
-        DataError: If the rows are not valid, one class is missing or the penalty is not positive.
+        DataError: If the rows are not valid, one class is missing, or the penalty or a weight is
+            not positive.
 
     References:
         Platt, Probabilistic Outputs for Support Vector Machines, 1999.
@@ -113,7 +119,9 @@ def fit_platt(
     check_both_classes(sample)
     if not penalty > 0:
         raise DataError("the penalty of a calibration must be positive", got=str(penalty))
-    mean, scale = matrix.mean(axis=0), matrix.std(axis=0)
+    counts = _weights(weights, matrix.shape[0])
+    mean = np.average(matrix, axis=0, weights=counts)
+    scale = np.sqrt(np.average((matrix - mean) ** 2, axis=0, weights=counts))
     scale[scale == 0] = 1.0  # a constant feature gets coefficient 0 from the penalty
     design = np.column_stack([(matrix - mean) / scale, np.ones(matrix.shape[0])])
     target = sample.positive.astype(np.float64)
@@ -122,14 +130,15 @@ def fit_platt(
 
     def loss(theta: FloatArray) -> float:
         z = design @ theta
-        return float((np.logaddexp(0, z) - target * z).sum() + (shrink * theta**2).sum() / 2)
+        return float(counts @ (np.logaddexp(0, z) - target * z) + (shrink * theta**2).sum() / 2)
 
     def gradient(theta: FloatArray) -> FloatArray:
-        return np.asarray(design.T @ (expit(design @ theta) - target) + shrink * theta)
+        return np.asarray(design.T @ (counts * (expit(design @ theta) - target)) + shrink * theta)
 
     def hessian(theta: FloatArray) -> FloatArray:
         share = expit(design @ theta)
-        return np.asarray((design * (share * (1 - share))[:, None]).T @ design + np.diag(shrink))
+        spread = counts * share * (1 - share)
+        return np.asarray((design * spread[:, None]).T @ design + np.diag(shrink))
 
     start = np.zeros(design.shape[1])
     fitted = minimize(
@@ -138,6 +147,17 @@ def fit_platt(
     coefficients = fitted.x[:-1] / scale
     intercept = float(fitted.x[-1] - coefficients @ mean)
     return LogisticCalibration(tuple(coefficients.tolist()), intercept)
+
+
+def _weights(weights: npt.ArrayLike | None, count: int) -> FloatArray:
+    if weights is None:
+        return np.ones(count)
+    found = np.asarray(weights, dtype=np.float64)
+    if found.shape != (count,) or not (np.isfinite(found).all() and (found > 0).all()):
+        raise DataError(
+            "the weights of a calibration are positive, one a row", got=f"shape {found.shape}"
+        )
+    return found
 
 
 def cross_fitted(

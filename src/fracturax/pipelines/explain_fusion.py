@@ -11,7 +11,7 @@ from fracturax.core.fusion import FeatureShare
 from fracturax.models.fused_runtime import FusedNetwork, Streams
 
 MOST_FEATURES = 6
-_ROUNDS, _SEED = 4, 0
+_ROUNDS, _SEED = 2, 0
 Floats = npt.NDArray[np.float32]
 
 

@@ -17,8 +17,6 @@ from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets.pairs import PairedData
 from fracturax.evaluation import threshold_for_sensitivity, threshold_for_specificity
-from fracturax.evaluation.calibration import fit_platt
-from fracturax.models.bundle import Calibration
 from fracturax.models.fused_bundle import (
     FILM_GRAPH,
     FILM_OUTPUTS,
@@ -34,6 +32,7 @@ from fracturax.models.fused_bundle import (
 from fracturax.models.streams import STREAMS
 from fracturax.models.volume_bundle import load_volume_bundle
 from fracturax.models.volume_reader import VolumePredictor
+from fracturax.pipelines.fusion_calibration import PREVALENCE, fit_logit
 from fracturax.pipelines.fusion_streams import FilmStreamRun, FinalStreams, final_streams
 from fracturax.radiomics.places import CROP_PLAN, CUBE_PLAN
 from fracturax.training.export import write_graph
@@ -43,7 +42,7 @@ from fracturax.training.fusion import StreamTable, train_fusion
 from fracturax.training.fusion_recipe import FusionRecipe
 
 _SENSITIVITY, _SPECIFICITY = 0.95, 0.9
-_BACKGROUND = 48
+_BACKGROUND = 24
 _LEAST_BROKEN = 0.1
 _PLANS = {"radiomics_film": CROP_PLAN.sha256, "radiomics_ct": CUBE_PLAN.sha256}
 Reals = npt.NDArray[np.float64]
@@ -89,7 +88,7 @@ def publish_fusion(
     save_file(_background(table, recipe.seed), folder / NUMBERS)
     every = tuple(name for name in STREAMS if name in table.features)
     calibrations = tuple(
-        SubsetCalibration(names, _calibration(values, crops.label))
+        SubsetCalibration(names, fit_logit(values, crops.label, crops.group))
         for names, values in logits.items()
     )
     whole = calibrations[list(logits).index(every)].calibration
@@ -126,16 +125,6 @@ def _write_graphs(folder: Path, streams: FinalStreams, network: object) -> None:
     example = torch.rand(2, 1, side, side)
     write_graph(streams.film, example, folder / FILM_GRAPH, name="films", outputs=FILM_OUTPUTS)
     write_fusion_graph(network, streams.table.inputs(np.arange(2)), folder / GRAPH)
-
-
-def _calibration(logits: Reals, label: npt.NDArray[np.bool_]) -> Calibration:
-    fitted = fit_platt(logits[:, None], label.astype(int))
-    # A subset that points the wrong way out of fold tells nothing: then all places are alike.
-    slope = max(0.0, fitted.coefficients[0])
-    if slope > 0:
-        return Calibration((LOGIT,), (slope,), fitted.intercept)
-    share = float(label.mean())
-    return Calibration((LOGIT,), (0.0,), float(np.log(share / (1 - share))))
 
 
 def _background(table: StreamTable, seed: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -209,8 +198,8 @@ def _card(manifest: FusedManifest) -> str:
         "films are simulated from their CT, and so is all soft tissue: it has never seen a real "
         "film beside a real CT, a healthy patient, or another part of the body. It is a proof that "
         "the system works, not that it is clinically better. The probability of a study is that "
-        "of its most suspicious place; it is fitted on places of which every fourth held a "
-        "fracture, so that it is too high where fractures are rarer. Thresholds stand on a dozen "
+        f"of its most suspicious place, at a prevalence of {PREVALENCE:.0%} among places: too high "
+        "where fractures are rarer. Thresholds stand on a dozen "
         "bones. What each stream adds, patient by patient: `benchmarks/accuracy/fusion`.\n\n"
         f"{RESEARCH_USE_NOTICE}\n\n"
         f"{facts}\n"

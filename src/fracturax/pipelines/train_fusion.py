@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,9 @@ from fracturax.core.errors import DataError
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.pairs import PairedData, open_pairs
-from fracturax.evaluation.calibration import fit_platt
 from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.store import find_bundle
+from fracturax.pipelines.fusion_calibration import calibrated
 from fracturax.pipelines.fusion_streams import (
     ANSWERS,
     FILM_RUN,
@@ -170,22 +169,6 @@ def answers_out_of_fold(
             logits[one][own] = (said.logits[:, 1] - said.logits[:, 0]).numpy()
             real[one][own] = (said.real_logits[:, 1] - said.real_logits[:, 0]).numpy()
     return logits, real
-
-
-def calibrated(logits: Reals, label: npt.NDArray[Any], group: npt.NDArray[Any]) -> Reals:
-    """Return probabilities, each patient's calibrated on the answers out of fold of the others.
-
-    Args:
-        logits: Shape `(n,)`.
-        label: Whether there is a fracture, same shape.
-        group: Number of the patient, same shape.
-    """
-    probability = np.full(len(logits), np.nan)
-    for one in np.unique(group):
-        own = group == one
-        fitted = fit_platt(logits[~own][:, None], label[~own].astype(int))
-        probability[own] = fitted.apply(logits[own][:, None])
-    return probability
 
 
 def _train_streams(

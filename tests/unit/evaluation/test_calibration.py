@@ -107,3 +107,16 @@ def test_true_probabilities_have_a_small_error_and_false_ones_a_large_one():
 def test_a_score_outside_of_0_and_1_is_no_probability():
     with pytest.raises(DataError, match=r"outside \[0, 1\]; got 1.5 in row 2"):
         brier_score([0, 1], [0.5, 1.5])
+
+
+def test_a_weight_of_two_is_a_row_twice() -> None:
+    generator = np.random.default_rng(6)
+    scores = generator.normal(size=(80, 1))
+    reference = (generator.random(80) < expit(scores[:, 0])).astype(int)
+    counts = generator.integers(1, 4, 80)
+    weighed = fit_platt(scores, reference, weights=counts)
+    repeated = fit_platt(np.repeat(scores, counts, axis=0), np.repeat(reference, counts))
+    assert weighed.coefficients == pytest.approx(repeated.coefficients)
+    assert weighed.intercept == pytest.approx(repeated.intercept)
+    with pytest.raises(DataError, match="one a row"):
+        fit_platt(scores, reference, weights=np.zeros(80))

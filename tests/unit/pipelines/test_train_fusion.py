@@ -14,8 +14,9 @@ from fracturax.datasets.pairs import open_pairs
 from fracturax.models.fused_bundle import load_fused_bundle
 from fracturax.models.fused_runtime import FusedNetwork, Streams
 from fracturax.pipelines.describe_pairs import CT_TABLE, describe_pairs
+from fracturax.pipelines.fusion_calibration import PREVALENCE, calibrated, even_weights, fit_logit
 from fracturax.pipelines.fusion_streams import read_radiomics, read_streams, store_crops
-from fracturax.pipelines.train_fusion import FusionOutOfFold, calibrated, run_fusion
+from fracturax.pipelines.train_fusion import FusionOutOfFold, run_fusion
 from fracturax.pipelines.train_volume import train_volume
 from fracturax.training.fusion import answer_table
 from fracturax.training.fusion_recipe import FusionDesign, FusionPace, FusionRecipe
@@ -106,6 +107,19 @@ def test_a_patient_is_calibrated_on_the_others() -> None:
     said = calibrated(logits, label, group)
     # The others of patient 0 agree that more is worse, whatever its own labels say.
     assert (np.diff(said[:4]) > 0).all()
+
+
+def test_patients_count_alike_at_one_prevalence() -> None:
+    label = np.array([True] * 2 + [False] * 18 + [True] * 30 + [False] * 10)
+    group = np.repeat([0, 1], [20, 40])
+    weights = even_weights(label, group)
+    for one in (0, 1):
+        own = group == one
+        assert weights[own].sum() == pytest.approx(30)
+        assert weights[own & label].sum() == pytest.approx(30 * PREVALENCE)
+    # Logits that say nothing, or the contrary, leave the prevalence.
+    for logits in (np.zeros(60), np.where(label, -2.0, 2.0)):
+        assert fit_logit(logits, label, group).probability({"logit": 1.0}) == pytest.approx(0.25)
 
 
 def test_what_is_missing_is_said(root: Path, tmp_path: Path) -> None:
