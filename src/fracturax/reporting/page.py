@@ -26,6 +26,7 @@ from fracturax.reporting.film import (
     shrink,
     views_of,
 )
+from fracturax.reporting.upright import upright
 from fracturax.reporting.wording import (
     BOX_COLOR,
     PROJECTED_COLOR,
@@ -104,11 +105,12 @@ def report_page(report: Report, *, longest_px: int = 1400) -> str:
     """
     films = [
         _film(image, answer, view, is_first=not number, longest_px=longest_px)
-        for image, answer in answered_images(report)
+        for image, answer in answered_images(upright(report))
         for number, view in enumerate(views_of(image, answer))
     ]
-    findings: list[tuple[Finding, _Film]] = [
-        (finding, film) for film in films if film.is_first for finding in film.answer.findings
+    # Numbers are those of the images as they are stored, whatever way they are shown.
+    findings: list[tuple[Finding, Image]] = [
+        (finding, image) for image, answer in answered_images(report) for finding in answer.findings
     ]
     findings.sort(key=lambda pair: -pair[0].probability)
     text = (

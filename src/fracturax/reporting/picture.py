@@ -28,6 +28,7 @@ from fracturax.reporting.banner import (
     font,
 )
 from fracturax.reporting.film import View, answered_images, display_pixels, shrink, views_of
+from fracturax.reporting.upright import upright
 from fracturax.reporting.wording import BOX_COLOR, PROJECTED_COLOR, percent, sentence
 
 _BLACK = "#000000"
@@ -164,7 +165,7 @@ def draw_picture(
 
 def picture_bytes(report: Report) -> bytes:
     """Return the picture of all films as the bytes of a PNG file."""
-    return draw_picture(report).png()
+    return draw_picture(upright(report)).png()
 
 
 def _draw_film(
