@@ -1,15 +1,19 @@
 """How fast a whole CT is read, beside the same network in MONAI's sliding window, in one run.
 
-    python benchmarks/speed/ct.py --root ../shared/data [--runs 3] [--out FILE]
+    python benchmarks/speed/ct.py --root ../shared/data [--runs 3] [--peer-layers N] [--out FILE]
 
 The CT is the real one of `totalsegmentator-ct` (3 mm), interpolated to 512 x 512 x 300 voxels of
 0.8 x 0.8 x 1.12 mm with air around and noise of 15 HU: what interpolation smooths away would make
-it easier to unpack and to segment than a real one. It is written as 300 DICOM files and as NIfTI.
+it easier to unpack and to segment than a real one. It is written as DICOM files and as NIfTI.
   read   `fracturax read` as a process of its own, default forms: wall, CPU and highest memory
-  parts  where its time goes, in this process
+  parts  where the time of one reading goes, in a process that reads once
   peer   `monai.inferers.sliding_window_inference` with the same weights in torch eager over the
          same isotropic voxels, cubes and step: over the whole volume, and over the box around the
-         bones alone. The peer is given the voxels and writes nothing; the reader's time is all of it
+         bones. It is given the voxels and writes nothing, while the reader's time is all of it.
+         `--peer-layers` runs so many layers of its windows, from the middle, and scales its time
+         to all: every window costs the same
+  cube   CPU time of one cube on one thread, by ONNX Runtime and by torch: says what the graph
+         gains, and a machine that is busy with other work disturbs it least
 """
 
 from __future__ import annotations
@@ -168,8 +172,8 @@ class Clock:
         return call
 
 
-def measure_parts(path: Path) -> dict[str, Any]:
-    """Read once in this process and say how long each part took, and the memory after it."""
+def measure_parts(path: Path, kept: Path) -> dict[str, Any]:
+    """Read once, keep what the network said for the peers, and say how long each part took."""
     from fracturax.models import volume_reader
     from fracturax.reporting.forms import make_forms
 
@@ -194,6 +198,7 @@ def measure_parts(path: Path) -> dict[str, Any]:
     found = part("bones", segment_ct_bone, volume)
     volume_reader.IsotropicGrid.slab = clock.timed("resample", IsotropicGrid.slab)
     raw = part("slide", model.infer, volume, found.mask)
+    np.savez(kept, places=raw.places, logits=raw.logits)
     part("answer", model.answer, volume, raw)
     volume_reader.segment_ct_bone = lambda _: found
     model.infer = lambda *_: raw  # type: ignore[method-assign]
@@ -214,38 +219,52 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def measure_peer(path: Path, *, is_whole: bool) -> dict[str, Any]:
+def eager(model: VolumePredictor, threads: int) -> Any:
+    """Return the network of a bundle in torch, with its weights."""
+    import torch
+
+    from fracturax.models.volume import build_volume_network
+
+    torch.set_num_threads(threads)
+    weights = str(model.bundle.folder / "model.safetensors")
+    return build_volume_network(model.bundle.manifest.volume_network, weights=weights).eval()
+
+
+def measure_peer(path: Path, kept: Path, layers: int, *, is_whole: bool) -> dict[str, Any]:
     """Slide the same weights in torch eager by MONAI over the same voxels."""
     import torch
     from monai.inferers import sliding_window_inference
 
-    from fracturax.models.volume import build_volume_network
-
-    torch.set_num_threads(THREADS)
     model = fx.load("ct", threads=THREADS)
     assert isinstance(model, VolumePredictor)
     plan, step = model.bundle.manifest.plan, model.bundle.manifest.step
-    network = build_volume_network(
-        model.bundle.manifest.volume_network,
-        weights=str(model.bundle.folder / "model.safetensors"),
-    ).eval()
+    network = eager(model, THREADS)
     volume = fx.open(path).images[0]
     assert isinstance(volume, Volume)
-    raw = model.infer(volume, segment_ct_bone(volume).mask)
-    # The reader's own voxels: a border of air, so that its cubes are MONAI's windows.
+    grid = IsotropicGrid(volume, plan.spacing_mm)
+    with np.load(kept) as answer:
+        places, expected = answer["places"], answer["logits"]
+    # The reader's own voxels, with its border of air, so that its cubes are MONAI's windows.
     margin = (plan.size - step) // 2
-    cells = [-(-side // step) for side in raw.grid.shape]
-    after = [cell * step + margin for cell in cells]
-    inner = plan.window(raw.grid.slab(-margin, after[0]))
-    beside = [(margin, stop - side) for stop, side in zip(after[1:], inner.shape[1:], strict=True)]
-    voxels = np.pad(inner, ((0, 0), *beside))
-    del inner
-    cubes = (raw.places + margin) // step
-    low, high = np.zeros(3, int), np.array(cells)
+    cubes = (places + margin) // step
+    low, high = np.zeros(3, int), np.array([-(-side // step) for side in grid.shape])
     if not is_whole:
         low, high = cubes.min(axis=0), cubes.max(axis=0) + 1
-        box = [slice(a * step, b * step + 2 * margin) for a, b in zip(low, high, strict=True)]
-        voxels = np.ascontiguousarray(voxels[tuple(box)])
+    every = int(np.prod(high - low))
+    if layers:
+        low[0] += max(0, (high[0] - low[0] - layers) // 2)
+        high[0] = min(high[0], low[0] + layers)
+    start, stop = low * step - margin, high * step + margin
+    inner = plan.window(grid.slab(int(start[0]), int(stop[0])))
+    beside = [
+        (margin, max(0, end - side)) for end, side in zip(stop[1:], grid.shape[1:], strict=True)
+    ]
+    voxels = np.pad(inner, ((0, 0), *beside))
+    del inner
+    rows, columns = (
+        slice(a + margin, b + margin) for a, b in zip(start[1:], stop[1:], strict=True)
+    )
+    voxels = np.ascontiguousarray(voxels[:, rows, columns])
     logits: list[float] = []
 
     def heat(windows: torch.Tensor) -> torch.Tensor:
@@ -253,7 +272,7 @@ def measure_peer(path: Path, *, is_whole: bool) -> dict[str, Any]:
         logits.extend(answer.logit.tolist())
         return answer.map[:, None]
 
-    start, cores = time.perf_counter(), time.process_time()
+    clock, cores = time.perf_counter(), time.process_time()
     with torch.inference_mode():
         sliding_window_inference(
             torch.from_numpy(voxels)[None, None],
@@ -262,21 +281,52 @@ def measure_peer(path: Path, *, is_whole: bool) -> dict[str, Any]:
             predictor=heat,
             overlap=1 - step / plan.size,
         )
-    wall, cpu = time.perf_counter() - start, time.process_time() - cores
-    mine = np.ravel_multi_index(tuple((cubes - low).T), tuple(high - low))
-    theirs = np.array(logits)[mine]
+    wall, cpu = time.perf_counter() - clock, time.process_time() - cores
+    assert len(logits) == int(np.prod(high - low)), "MONAI's windows are the reader's places"
+    run = ((cubes >= low) & (cubes < high)).all(axis=1)
+    mine = np.ravel_multi_index(tuple((cubes[run] - low).T), tuple(high - low))
+    differences = np.abs(np.array(logits)[mine] - expected[run])
+    scale = every / len(logits)
     return {
-        "windows": len(logits),
-        "share_of_windows_run": 1.0,
-        "wall_s": round(wall, 1),
-        "cpu_s": round(cpu, 1),
+        "windows": every,
+        "windows_run": len(logits),
+        "is_scaled": bool(layers),
+        "wall_s": round(wall * scale, 1),
+        "cpu_s": round(cpu * scale, 1),
         "peak_mb": round(peak_mb()),
-        "reader_cubes": len(raw.logits),
-        "greatest_difference_of_a_logit": float(np.abs(theirs - raw.logits).max()),
-        "probability_from_its_logits": model.answer(
-            volume, type(raw)(**{**vars(raw), "logits": theirs.astype(np.float32)})
-        ).probability,
+        "cubes_compared": int(run.sum()),
+        "greatest_difference_of_a_logit": float(
+            np.abs(np.array(logits)[mine] - expected[run]).max()
+        ),
     }
+
+
+def measure_cube() -> dict[str, float]:
+    """Measure the CPU time of a cube on one thread, least of several runs, in batches of four."""
+    import torch
+
+    model = fx.load("ct", threads=1)
+    assert isinstance(model, VolumePredictor)
+    size = model.bundle.manifest.plan.size
+    network = eager(model, 1)
+    values = np.random.default_rng(0).random((4, 1, size, size, size), np.float32)
+    tensor = torch.from_numpy(values)
+
+    def least(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(8):
+            start = time.process_time()
+            work()
+            times.append((time.process_time() - start) / len(values))
+        return round(min(times[1:]), 4)
+
+    with torch.inference_mode():
+        seconds = {
+            "onnxruntime_cpu_s": least(lambda: model._session.run(None, {"volumes": values})),
+            "torch_eager_cpu_s": least(lambda: network(tensor)),
+        }
+    ratio = seconds["torch_eager_cpu_s"] / seconds["onnxruntime_cpu_s"]
+    return {**seconds, "times_faster": round(ratio, 2)}
 
 
 def in_own_process(what: str, options: argparse.Namespace, *more: str) -> Any:
@@ -288,22 +338,75 @@ def in_own_process(what: str, options: argparse.Namespace, *more: str) -> Any:
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
+def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Run all parts, each in a process of its own, the readings among the peers."""
+    from importlib.metadata import version
+
+    kept = scratch / "kept.npz"
+    given = ["--at", str(scratch / "dicom"), "--kept", str(kept)]
+    layers = ["--peer-layers", str(options.peer_layers)]
+    load = [os.getloadavg()[0]]
+    slices = ["--slices", str(options.slices)]
+    made = in_own_process("make", options, "--at", str(scratch), *slices)
+    reads = [read_once(scratch / "dicom")]
+    load.append(os.getloadavg()[0])
+    parts = in_own_process("parts", options, *given)
+    peer = in_own_process("peer", options, *given, *layers)
+    load.append(os.getloadavg()[0])
+    reads += [read_once(scratch / "dicom") for _ in range(options.runs - 1)]
+    box = in_own_process("peer_box", options, *given, *layers)
+    nifti = read_once(scratch / "ct.nii.gz")
+    cube = in_own_process("cube", options)
+    load.append(os.getloadavg()[0])
+    if any(one["answer"] != reads[0]["answer"] for one in [*reads, nifti]):
+        raise SystemExit("two readings of one CT differ")
+    read = {key: statistics.median(one[key] for one in reads) for key in ("wall_s", "cpu_s")}
+    return {
+        "ct": made,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load_average": [round(one, 1) for one in load],
+        "versions": {name: version(name) for name in ("onnxruntime", "torch", "monai")},
+        "read_dicom": {
+            **read,
+            "peak_mb": max(one["peak_mb"] for one in reads),
+            "runs": reads,
+        },
+        "read_nifti": nifti,
+        "parts": parts,
+        "peer_whole": {**peer, **ratios(peer, read)},
+        "peer_bone_box": {**box, **ratios(box, read)},
+        "cube_on_one_thread": cube,
+    }
+
+
+def ratios(peer: dict[str, Any], read: dict[str, float]) -> dict[str, float]:
+    """Return how many times as fast as a peer the whole reading is."""
+    return {
+        "wall_ratio": round(peer["wall_s"] / read["wall_s"], 2),
+        "cpu_ratio": round(peer["cpu_s"] / read["cpu_s"], 2),
+    }
+
+
 def main() -> None:
     """Run all and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="the folder of shared data")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--peer-layers", type=int, default=0, help="0 runs all of its windows")
     parser.add_argument("--out", type=Path, default=HERE / "ct.json")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     parser.add_argument("--at", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--slices", type=int, default=300, help=argparse.SUPPRESS)
+    parser.add_argument("--kept", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
+        peer = (options.at, options.kept, options.peer_layers)
         steps: dict[str, Callable[[], Any]] = {
             "make": lambda: make_ct(options.root, options.at, options.slices),
-            "parts": lambda: measure_parts(options.at),
-            "peer": lambda: measure_peer(options.at, is_whole=True),
-            "peer_box": lambda: measure_peer(options.at, is_whole=False),
+            "parts": lambda: measure_parts(options.at, options.kept),
+            "peer": lambda: measure_peer(*peer, is_whole=True),
+            "peer_box": lambda: measure_peer(*peer, is_whole=False),
+            "cube": measure_cube,
             "read": lambda: read_once(options.at),
         }
         print(json.dumps(steps[options.step]()))
