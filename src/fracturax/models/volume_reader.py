@@ -122,7 +122,10 @@ class VolumePredictor:
             found = segment_ct_bone(image)
             if not found.is_usable:
                 return ImagePrediction(image.name, "not_assessed", reason=found.reason), None
-            raw = self.infer(image, found.mask)
+            bone = found.mask
+            # The labels of a whole CT are as large as itself, and no longer needed.
+            del found
+            raw = self.infer(image, bone)
         except FracturaXError as error:
             reason = f"the CT cannot be prepared: {error}"
             return ImagePrediction(image.name, "not_assessed", reason=reason), None

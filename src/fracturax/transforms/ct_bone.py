@@ -121,27 +121,27 @@ def segment_ct_bone(volume: Volume) -> BoneLabels:
             got=volume.unit,
             cure="give the CT as DICOM or NIfTI in HU",
         )
-    if not np.isfinite(volume.pixels).all():
+    # Slice by slice: what is made of a whole CT at once would be the highest memory of a reading.
+    if not all(np.isfinite(plane).all() for plane in volume.pixels):
         raise ImageError(
             "some voxels are no numbers", got="NaN or infinity", cure="replace them by air"
         )
     spacing = volume.geometry.spacing_mm or (1.0, 1.0, 1.0)
     remark = "" if volume.geometry.spacing_mm else "no spacing in the file: taken for 1 mm"
-    hu = np.clip(volume.pixels, -1024, 3071).astype(np.int16)
-    small, small_mm = _shrunk(hu, spacing)
+    small, small_mm = _shrunk(volume.pixels, spacing)
     body = _body(small, small_mm)
     bone, solid = _bone(small, body, small_mm)
     labels = part_bones(bone, solid, small, small_mm, least_mm3=_LEAST_BONE_MM3)
     quality, reason = _judge(small, body, labels > 0)
-    labels = _enlarged(labels, hu.shape)
+    labels = _enlarged(labels, volume.pixels.shape)
     parts = tuple(_parts(labels, volume.geometry.spacing_mm))
     return BoneLabels(labels, parts, quality, reason, remark)
 
 
 def _shrunk(
-    hu: Hounsfield, spacing: tuple[float, ...]
+    hu: npt.NDArray[np.int16 | np.float32], spacing: tuple[float, ...]
 ) -> tuple[Hounsfield, tuple[float, float, float]]:
-    """Return a volume of at most so many voxels, by leaving out rows, columns and slices evenly."""
+    """Return at most so many voxels as int16, by leaving out rows, columns and slices evenly."""
     steps = [1, 1, 1]
     while math.prod(-(-n // step) for n, step in zip(hu.shape, steps, strict=True)) > _MOST_VOXELS:
         finest = min(range(3), key=lambda axis: spacing[axis] * steps[axis])
@@ -149,15 +149,21 @@ def _shrunk(
     rows, columns = steps[1:]
     small = hu[:: steps[0], ::rows, ::columns]
     sizes = tuple(mm * step for mm, step in zip(spacing, steps, strict=True))
-    return np.ascontiguousarray(small), (sizes[0], sizes[1], sizes[2])
+    clipped = np.clip(small, -1024, 3071).astype(np.int16)
+    return np.ascontiguousarray(clipped), (sizes[0], sizes[1], sizes[2])
 
 
 def _enlarged(labels: Labels, shape: tuple[int, ...]) -> Labels:
-    for axis, size in enumerate(shape):
-        if labels.shape[axis] != size:
-            step = -(-size // labels.shape[axis])
-            labels = np.repeat(labels, step, axis=axis).take(range(size), axis=axis)
-    return labels
+    """Return labels in the shape of the CT, each voxel with that of the one it stands for."""
+    if labels.shape == shape:
+        return labels
+    slices, rows, columns = (
+        np.arange(size) // -(-size // few) for few, size in zip(labels.shape, shape, strict=True)
+    )
+    large = np.empty(shape, labels.dtype)
+    for place, old in zip(large, slices, strict=True):
+        place[:] = labels[old][np.ix_(rows, columns)]
+    return large
 
 
 def _body(hu: Hounsfield, spacing: tuple[float, float, float]) -> Mask:
@@ -193,9 +199,19 @@ def _solid(
         in_plane = tuple(mm for other, mm in enumerate(spacing) if other != axis)
         disc = _disc(closed_mm, in_plane)
         for plane, grey in zip(np.moveaxis(solid, axis, 0), np.moveaxis(hu, axis, 0), strict=True):
-            if plane.any():
-                plane[:] = _filled(plane, grey, disc, area_mm2=math.prod(in_plane))
+            box = _around(plane)
+            # Neither closing nor filling reaches beyond the box around a mask.
+            if box is not None:
+                plane[box] = _filled(plane[box], grey[box], disc, area_mm2=math.prod(in_plane))
     return solid
+
+
+def _around(plane: Mask) -> tuple[slice, slice] | None:
+    """Return the rows and columns that a mask lies in; None if it is empty."""
+    rows, columns = (np.flatnonzero(plane.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _filled(plane: Mask, grey: Hounsfield, disc: npt.NDArray[np.uint8], *, area_mm2: float) -> Mask:
@@ -245,7 +261,10 @@ def _judge(hu: Hounsfield, body: Mask, bone: Mask) -> tuple[float, str]:
 
 
 def _parts(labels: Labels, spacing: tuple[float, ...] | None) -> Iterable[BonePart]:
-    sizes = np.bincount(labels.ravel())
+    # Slice by slice: counting turns what it counts into integers of 64 bits.
+    sizes = np.zeros(int(labels.max()) + 1, np.int64)
+    for plane in labels:
+        sizes += np.bincount(plane.ravel(), minlength=len(sizes))
     # Numbers run without a gap, so every one has its box.
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         voxels = int(sizes[number])
