@@ -8,7 +8,7 @@ fewer films, one stage, no closer look. Every variant is trained on the same two
 published split, with the same seed, and scored once on the third. Differences to the default plan
 are paired, by DeLong for groups of dependent films (Obuchowski), adjusted by Holm. A repetition
 with another seed says how much two trainings of one plan differ: what is within that, is nothing.
-A variant that was finished is not trained again.
+A variant that was finished is not trained again. `ablation-scores.csv` keeps every film's scores.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ def main() -> None:
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     (options.out / "ablation.json").write_text(text, encoding="utf-8")
     (options.out / "ablation.md").write_text(as_markdown(rows), encoding="utf-8")
+    (options.out / "ablation-scores.csv").write_text(as_scores(tables), encoding="utf-8")
 
 
 def reduced(recipe: Recipe) -> Recipe:
@@ -224,6 +225,16 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
             )
         shown = f"{own['value']:.3f} ({own['low']:.3f} to {own['high']:.3f})"
         lines.append(f"| {row['what']} | {shown} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def as_scores(tables: dict[str, PredictionTable]) -> str:
+    """Return what every plan said of every film, so that rows can be compared again."""
+    first = tables[DEFAULT]
+    lines = [",".join(["case", "patient_key", "reference", *tables])]
+    columns = [table.probability for table in tables.values()]
+    for row in zip(first.case, first.patient_key, first.reference, *columns, strict=True):
+        lines.append(",".join([*map(str, row[:3]), *(f"{value:.5f}" for value in row[3:])]))
     return "\n".join(lines) + "\n"
 
 
