@@ -23,6 +23,16 @@ PUBLISHED = {
     "3,1": (0.71, 0.342, 0.95),
 }
 FORMS = tuple(PUBLISHED)
+# McGraw & Wong 1996, table 6: two readings of ten cases. Numbers: as R's DescTools prints them.
+PAIRS = np.array(
+    [[103, 119], [82, 65], [116, 106], [102, 102], [99, 105], [98, 100], [104, 107], [62, 85],
+     [97, 101], [107, 110]]
+)  # fmt: skip
+OF_PAIRS = {
+    "1,1": (0.722, 0.241, 0.922),
+    "2,1": (0.720, 0.228, 0.922),
+    "3,1": (0.714, 0.197, 0.920),
+}
 
 
 def drawn(seed: int, cases: int, count: int, *, between: float, readers: float = 0.0) -> np.ndarray:
@@ -48,6 +58,12 @@ def test_shrout_and_fleiss_example(form) -> None:
     assert row.low == pytest.approx(low, abs=0.0005)
     assert row.high == pytest.approx(high, abs=0.005)
     assert (row.metric, row.n) == (f"ICC({form})", 6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mcgraw_and_wong_example(form) -> None:
+    row = intraclass_correlation(PAIRS, form=form)
+    assert (row.value, row.low, row.high) == pytest.approx(OF_PAIRS[form], abs=0.0005)
 
 
 @pytest.mark.parametrize("seed", range(3))
