@@ -1,7 +1,7 @@
 """Which radiomics features of bone stay what they are under small changes, by family and filter.
 
     OMP_NUM_THREADS=1 python benchmarks/accuracy/radiomics/stability.py --root ../shared/data \
-        [--sets film ct] [--cubes 2]
+        [--sets film ct] [--cubes 1]
 
 Regions:
   ct       bone in cubes of 40 voxels about random voxels of the three bones of four patients
@@ -50,7 +50,7 @@ HERE = Path(__file__).parent
 SEED = 0
 PATIENTS = ("001", "003", "004", "005")
 BONES = ("LI", "RI", "SA")
-CUBES_A_BONE = 2
+CUBES_A_BONE = 1
 HALF, AROUND = 20, 6
 LEAST_VOXELS, MOST_BONE = 5000, 0.7
 EVERY, FILMS, FILM_SHAPES = 40, 40, ((373, 454), (454, 373))
