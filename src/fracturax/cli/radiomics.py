@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fracturax.cli.console import JsonOption, print_json, words
+from fracturax.cli.console import JsonOption, print_json, progress, words
 from fracturax.core.errors import ConfigError, ImageError
 from fracturax.core.geometry import Box
+
+if TYPE_CHECKING:
+    from fracturax.radiomics import RadiomicsPlan
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +32,13 @@ def radiomics(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="JSON: families, bin_width, log_sigma_mm, ...")
     ] = None,
+    stability: Annotated[
+        bool,
+        typer.Option(
+            "--stability",
+            help="Say instead how stable each feature is under small shifts of its region.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file to write.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,11 +46,18 @@ def radiomics(
 
     By an IBSI-conformant library. Without --mask and --box, the bone is found untrained; where it
     is not found, the table says why.
+
+    With --stability, image and region are shifted, turned, redrawn and made noisy a little, and the
+    table has a line a feature: how much of what differs lies between regions (ICC), with its
+    interval. Two regions are needed: images of a folder, or values of one mask.
     """
     from fracturax.pipelines.radiomics import as_csv, describe
     from fracturax.radiomics import load_radiomics_plan
 
     chosen = None if plan is None else load_radiomics_plan(plan)
+    if stability:
+        _tell_stability(path, mask, box, chosen, out, as_json)
+        return
     found = list(describe(path, mask=mask, box=_box(box), plan=chosen))
     if out is not None:
         out.write_text(as_csv(found), encoding="utf-8")
@@ -73,6 +90,42 @@ def radiomics(
             words.print(f"  -> {out}", markup=False, soft_wrap=True)
     if all(one.features is None for one in found):
         raise ImageError("no image has a usable region", got=found[0].reason, cure="give --mask")
+
+
+def _tell_stability(
+    path: Path,
+    mask: Path | None,
+    box: str | None,
+    plan: RadiomicsPlan | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from fracturax.pipelines.radiomics_stability import measure_stability
+
+    if box is not None:
+        raise ConfigError(
+            "stability is measured on two regions or more",
+            got="one box",
+            cure="give a folder of images, or a --mask with one value a region",
+        )
+    found = measure_stability(
+        path, mask=mask, plan=plan, progress=lambda studies: progress(studies, "studies")
+    )
+    if out is not None:
+        out.write_text(found.as_csv(), encoding="utf-8")
+    if as_json:
+        print_json(found.as_document())
+        return
+    for name, reason in found.left_out:
+        words.print(f"{name}: left out, {reason}", markup=False, soft_wrap=True)
+    told = ", ".join(f"{count} {name}" for name, count in found.counts().items() if count)
+    words.print(
+        f"{len(found.features)} features of {found.regions} regions: {told}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if out is not None:
+        words.print(f"  -> {out}", markup=False, soft_wrap=True)
 
 
 def _box(text: str | None) -> Box | None:

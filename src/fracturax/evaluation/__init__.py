@@ -4,9 +4,9 @@ The probability of an image or a patient: `binary`, `multiclass`, `classificatio
 `precision_recall`, `partial_auc`, `operating_points`; how true it is: `brier`,
 `calibration_error`, `calibration_line`, `reliability`, `decision_curve`; boxes and masks:
 `localization`, `segmentation`; two models or more: `comparison`, `resampling_tests`,
-`multiplicity`; parts of a cohort: `subgroups`, `cohort`; readers: `agreement` and the package
-`readers`. `bootstrap` puts an interval around any of them that respects patients, `summary` makes
-one `Evaluation` of a `PredictionTable`. NumPy and SciPy only, and no model is ever run here.
+`multiplicity`; parts of a cohort: `subgroups`, `cohort`; readers: `agreement`, `intraclass` and the
+package `readers`. `bootstrap` puts an interval around any of them that respects patients, `summary`
+makes one `Evaluation` of a `PredictionTable`. NumPy and SciPy only, and no model is ever run here.
 """
 
 from fracturax.evaluation.aggregate import aggregate
@@ -64,6 +64,7 @@ from fracturax.evaluation.intervals import (
     proportion_row,
     wilson_interval,
 )
+from fracturax.evaluation.intraclass import intraclass_correlation
 from fracturax.evaluation.jackknife import Jackknife, group_jackknife_weighted
 from fracturax.evaluation.kappa import kappa_of_confusion
 from fracturax.evaluation.localization import (
@@ -239,6 +240,7 @@ __all__ = [
     "group_bootstrap_weighted",
     "group_jackknife_weighted",
     "holm",
+    "intraclass_correlation",
     "kappa_of_confusion",
     "krippendorff_alpha",
     "logit_interval",

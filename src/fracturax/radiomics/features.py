@@ -72,13 +72,13 @@ def extract_features(
         (127.5, 100.0)
     """
     chosen = plan or RadiomicsPlan()
-    _check(image, mask)
+    check_region(image, mask)
     is_film = isinstance(image, Radiograph)
     values = np.asarray(image.pixels, np.float64)
     if is_film:
         values = values * _GREY_LEVELS_OF_A_FILM
     spacing = image.geometry.spacing_mm or (1.0,) * values.ndim
-    part = _box_of(mask, chosen, spacing)
+    part = part_around(mask, chosen, spacing)
     extractor, sitk = _extractor(chosen, is_film=is_film)
     cut, inside = values[part], mask[part]
     if is_film:
@@ -99,6 +99,8 @@ def extract_features(
     undefined = tuple(name for name in names if not np.isfinite(numbers[name]))
     listed = np.array([numbers[name] if name not in undefined else 0.0 for name in names])
     notes = tuple(f"{name} is not defined on this region" for name in undefined)
+    if is_film and chosen.log_sigma_mm:
+        notes = ("the library makes no Laplacian of Gaussian of a single slice", *notes)
     return FeatureVector(names, listed, chosen.sha256, notes)
 
 
@@ -119,7 +121,12 @@ def mask_of_box(image: Image, box: Box) -> Mask:
     return mask
 
 
-def _check(image: Image, mask: Mask) -> None:
+def check_region(image: Image, mask: Mask) -> None:
+    """Refuse a region that cannot be described.
+
+    Raises:
+        ImageError: As `extract_features`.
+    """
     if mask.shape != image.pixels.shape:
         raise ImageError(
             "the mask does not fit its image",
@@ -135,8 +142,17 @@ def _check(image: Image, mask: Mask) -> None:
         raise ImageError("a value inside the region is no number", got="NaN or infinity")
 
 
-def _box_of(mask: Mask, plan: RadiomicsPlan, spacing: tuple[float, ...]) -> tuple[slice, ...]:
-    """Return the part of an image that its features depend on, so that no more is filtered."""
+def part_around(
+    mask: Mask, plan: RadiomicsPlan, spacing: tuple[float, ...], *, slack_px: int = 0
+) -> tuple[slice, ...]:
+    """Return the part of an image that its features depend on, so that no more is filtered.
+
+    Args:
+        mask: The region, with a voxel at least.
+        plan: What is computed.
+        spacing: Of the image, in mm, an axis a number.
+        slack_px: So many voxels more to each side.
+    """
     if plan.normalize_scale is not None or plan.has_wavelet or plan.spacing_mm is not None:
         return (slice(None),) * mask.ndim
     reach_mm = 5 * max(spacing) + 5 * max(plan.log_sigma_mm, default=0.0)
@@ -144,7 +160,7 @@ def _box_of(mask: Mask, plan: RadiomicsPlan, spacing: tuple[float, ...]) -> tupl
     for axis, step in enumerate(spacing):
         others = tuple(other for other in range(mask.ndim) if other != axis)
         places = np.flatnonzero(mask.any(axis=others))
-        reach = int(np.ceil(reach_mm / step)) + 1
+        reach = int(np.ceil(reach_mm / step)) + 1 + slack_px
         part.append(slice(max(0, int(places[0]) - reach), int(places[-1]) + reach + 1))
     return tuple(part)
 
