@@ -3,12 +3,15 @@
     fracturax prepare pairs --root ../shared/data/pelvic-ct --out PAIRS
     python benchmarks/accuracy/radiomics/learners.py --root PAIRS [--sets all grey shape]
 
-PAIRS also holds radiomics_ct.csv (a row a place) and radiomics_film.csv (a row a film): features of
-the bone's mask within the central 48^3 voxels and 112 x 112 pixels. The mask is the reference's, so
-its outline may give a fracture away (a gap is no bone); what each set of features sees:
+PAIRS also holds radiomics_ct.csv (a row a place) and radiomics_film.csv (a row a film). The result
+that is kept was made from features of the reference's mask of the bone within the central 48^3
+voxels and 112 x 112 pixels, whose outline may give a fracture away (a gap is no bone). What each
+set of features sees:
   all      every feature
   grey     grey values and texture inside the mask; sums over voxels still tell its size
   shape    the outline of the mask alone
+`fracturax prepare radiomics` writes tables of a region without that outline; of those there is no
+shape, so give --sets all.
 The held-out patient takes no part in scaling, selection, learning or calibration. Intervals are
 DeLong's over the places or films of one patient, which are near each other: they are too narrow.
 Four patients, simulated films: what is shown is that the system works, not how patients do.

@@ -217,3 +217,11 @@ def test_equal_plans_have_one_hash_also_after_a_file() -> None:
     plan = RadiomicsPlan(bin_width=10, log_sigma_mm=(1, 3))
     assert plan.sha256 == RadiomicsPlan(bin_width=10.0, log_sigma_mm=(1.0, 3.0)).sha256
     assert plan.sha256 == RadiomicsPlan.from_document(plan.as_document()).sha256
+
+
+def test_what_the_library_leaves_out_of_films_is_told() -> None:
+    film = Radiograph(np.random.default_rng(0).random((20, 20), np.float32))
+    plan = RadiomicsPlan(("firstorder",), log_sigma_mm=(1.0,))
+    found = extract_features(film, np.ones((20, 20), bool), plan=plan)
+    assert "Laplacian of Gaussian" in found.notes[0]
+    assert not any(name.startswith("log") for name in found.names)
