@@ -2,8 +2,9 @@
 
     python benchmarks/accuracy/fusion/tables.py --root PAIRS --runs RUNS --out OUT
 
-`RUNS` holds the runs of the streams (`film-stream`, `ct-densenet121`; `film-transformer` and the
-degraded streams where they were made, see `degraded.py`). Four patients, simulated films: a proof
+`RUNS` holds the runs of the streams (`film-stream`, `ct-densenet121`; `film-transformer` where it
+was made). Degraded streams (`degraded`: each fifth film and cube) are made where they are missing.
+Four patients, simulated films: a proof
 that the system works, not that it is clinically better.
 """
 
@@ -34,7 +35,7 @@ from fracturax.pipelines.fusion_streams import (
 from fracturax.pipelines.train_fusion import answers_out_of_fold, train_without
 from fracturax.training.degrade import DEGRADATIONS
 from fracturax.training.film_stream import StreamPace
-from fracturax.training.fusion import Spoilt, StreamTable, answer_table
+from fracturax.training.fusion import answer_table
 from fracturax.training.fusion_recipe import FusionRecipe, load_fusion_recipe
 
 NOTICE = "Research use only. Four patients, simulated films: a proof that the system works."
@@ -61,7 +62,7 @@ def main() -> None:
     tables, own_logits = {}, {}
     for patient in patients:
         table, logits = read_streams(data, crops, patient, options.runs)
-        tables[patient] = with_degraded(table, patient, options.runs)
+        tables[patient] = table
         own_logits[patient] = logits
     group, label = crops.group, crops.label
     document: dict[str, object] = {
@@ -131,26 +132,6 @@ def train_transformer(crops, patients, runs: Path, weights: str) -> None:
     views = view_crops(crops, weights, seed=film.pace.seed)
     for patient in missing:
         keep_film_stream(film, views, patients.index(patient), runs / TRANSFORMER_RUN / patient)
-
-
-def with_degraded(table: StreamTable, patient: str, runs: Path) -> StreamTable:
-    """Add the degraded streams that lie in `RUNS/degraded/<patient>.safetensors`."""
-    path = runs / "degraded" / f"{patient}.safetensors"
-    if not path.is_file():
-        return table
-    arrays = load_file(path)
-    spoilt: dict[str, dict[str, Spoilt]] = {}
-    for stream in ("xray", "ct"):
-        for kind in DEGRADATIONS:
-            if f"{stream}_{kind}_features" not in arrays:
-                continue
-            rows = arrays[f"{stream}_rows"]
-            features = np.full_like(table.features[stream], np.nan)
-            maps = np.full_like(table.maps[stream], np.nan)
-            features[rows] = arrays[f"{stream}_{kind}_features"]
-            maps[rows] = arrays[f"{stream}_{kind}_map"]
-            spoilt.setdefault(stream, {})[kind] = Spoilt(features, maps)
-    return replace(table, spoilt=spoilt)
 
 
 def _degraded_cases(tables):

@@ -231,7 +231,7 @@ def _train_fusion(options: _Options) -> dict[str, object]:
     from fracturax.pipelines.train_fusion import run_fusion
     from fracturax.training.fusion_recipe import load_fusion_recipe
 
-    options.refuse("split", "clean", "results", "bundle", "max_steps")
+    options.refuse("split", "clean", "results", "max_steps")
     parsed = load_fusion_recipe(options.recipe)
     folder = options.out / parsed.name
     run = run_fusion(
@@ -239,15 +239,20 @@ def _train_fusion(options: _Options) -> dict[str, object]:
         root=options.root,
         out=folder,
         weights="imagenet" if options.weights is None else str(options.weights.resolve()),
+        bundle=options.bundle,
+        version=options.version,
         folds=options.fold,
         progress=progress,
     )
-    return {
+    document: dict[str, object] = {
         "run": str(folder),
         "cases": len(run.data.cases),
         "subsets": len(run.logits),
         "predictions": str(folder / "predictions.csv"),
     }
+    if run.bundle is not None:
+        document |= {"bundle": str(run.bundle.folder), "bundle_sha256": run.bundle.sha256}
+    return document
 
 
 def _tell(document: dict[str, object], *, as_json: bool) -> None:

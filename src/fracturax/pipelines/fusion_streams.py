@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from fracturax.core.progress import Progress, silent
 from fracturax.datasets.pairs import PairedCase, PairedData
 from fracturax.models.film_stream import FilmCnn, FilmTransformer
 from fracturax.models.volume_reader import VolumePredictor, both_sides
+from fracturax.pipelines.degraded_streams import (
+    degraded_out_of_fold,
+    degraded_streams,
+    with_degraded,
+)
 from fracturax.pipelines.describe_pairs import CT_TABLE, FILM_TABLE
 from fracturax.training.export import round_to_half
 from fracturax.training.film_stream import (
@@ -31,6 +37,7 @@ from fracturax.training.film_stream import (
 )
 from fracturax.training.fusion import StreamTable
 
+FILM_NETWORK = "film_cnn"
 FILM_RUN, CT_RUN = "film-stream", "ct-densenet121"
 """Folders of the streams' runs, beside that of the fusion."""
 ANSWERS = "answers.safetensors"
@@ -113,7 +120,10 @@ def final_streams(
         film=(said.features.numpy(), said.map.numpy()),
         ct=(np.concatenate(features)[of_place], np.concatenate(maps)[of_place]),
     )
-    return FinalStreams(network, table)
+    plan = ct.bundle.manifest.plan
+    assert plan.size == _CT_SIDE, "the CT stream of the pairs sees cubes of this size"
+    spoilt = degraded_streams(data, crops, network, partial(both_sides, ct))
+    return FinalStreams(network, with_degraded(table, spoilt))
 
 
 def _of_place(place: PairedCase, ct: VolumePredictor) -> tuple[Floats, Floats]:
@@ -150,6 +160,8 @@ def read_streams(
 ) -> tuple[StreamTable, dict[str, Floats]]:
     """Return what the streams say of all cases, with networks that never saw a patient.
 
+    Degraded streams are made on the way, once.
+
     Args:
         data: The pairs.
         crops: Their films.
@@ -177,6 +189,16 @@ def read_streams(
         film=(film["features"], film["map"]),
         ct=(ct["features"][of_place], ct["map"][of_place]),
     )
+    spoilt = degraded_out_of_fold(
+        data,
+        crops,
+        patient,
+        runs=runs,
+        film_run=runs / FILM_RUN,
+        film_network=FILM_NETWORK,
+        ct_run=runs / CT_RUN,
+    )
+    table = with_degraded(table, spoilt)
     return table, {"xray": film["logit"], "ct": ct["logit"][of_place]}
 
 

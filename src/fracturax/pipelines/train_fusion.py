@@ -21,6 +21,7 @@ from fracturax.models.store import find_bundle
 from fracturax.pipelines.fusion_calibration import calibrated
 from fracturax.pipelines.fusion_streams import (
     ANSWERS,
+    FILM_NETWORK,
     FILM_RUN,
     FilmStreamRun,
     keep_film_stream,
@@ -33,7 +34,7 @@ from fracturax.training.film_stream import StoredCrops, StreamPace
 from fracturax.training.fusion import StreamTable, TrainedFusion, answer_table, train_fusion
 from fracturax.training.fusion_recipe import FusionRecipe
 
-FILM_NETWORK, FILM_PACE = "film_cnn", StreamPace(epochs=2)
+FILM_PACE = StreamPace(epochs=2)
 CT_BUNDLE = "ct"
 """The CT bundle whose features a published fusion takes, unless another one is given."""
 Reals = npt.NDArray[np.float64]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
+from torch import nn
 
 from fracturax.core.errors import DataError
 from fracturax.core.prediction import OperatingPoints
@@ -24,6 +25,7 @@ from fracturax.evaluation import (
     threshold_for_specificity,
 )
 from fracturax.models.bundle import Calibration
+from fracturax.models.volume import build_volume_network
 from fracturax.models.volume_bundle import (
     GRAPH,
     OUTPUTS,
@@ -161,7 +163,7 @@ def train_volume(
             recipe, kept, folder=out / held_out, max_steps=max_steps, show_progress=show_progress
         )
         answers = predict_cubes(trained.network, [one.cube for one in cubes], recipe.plan)
-        _keep_answers(out / held_out, trained, cubes, answers)
+        _keep_answers(out / held_out, recipe, trained, cubes, answers)
         parts.append(_left_out(cubes, answers, held_out))
     out_of_fold = join_parts(parts)
     predictions_table(recipe.name, out_of_fold).write_csv(out / "predictions.csv")
@@ -282,8 +284,34 @@ def predictions_table(name: str, answers: CubesOutOfFold) -> PredictionTable:
     return PredictionTable.from_records(records)
 
 
+def load_kept_network(folder: Path) -> nn.Module:
+    """Load the network that a training which held a patient out kept.
+
+    Args:
+        folder: `<run>/<patient>`.
+
+    Raises:
+        DataError: If there is none.
+    """
+    try:
+        facts = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        name, options = facts["network"]["name"], dict(facts["network"]["options"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            "the run of the CT stream does not say its network",
+            got=f"{type(error).__name__} for {folder.name}/features.json",
+            cure="train it again: recipes/ct-densenet121.toml",
+        ) from error
+    options["weights"] = str(folder / "network.safetensors")
+    return build_volume_network(name, **options).eval()
+
+
 def _keep_answers(
-    folder: Path, trained: Trained, cubes: Sequence[PlacedCube], answers: CubeAnswers
+    folder: Path,
+    recipe: VolumeRecipe,
+    trained: Trained,
+    cubes: Sequence[PlacedCube],
+    answers: CubeAnswers,
 ) -> None:
     write_halves(trained.network, folder / "network.safetensors")
     arrays = {"features": answers.features, "logit": answers.logits, "map": answers.maps}
@@ -291,8 +319,13 @@ def _keep_answers(
         {name: np.ascontiguousarray(one) for name, one in arrays.items()},
         folder / "features.safetensors",
     )
-    names = json.dumps({"places": [one.cube.name for one in cubes], "curves": trained.curves})
-    (folder / "features.json").write_text(names + "\n", encoding="utf-8")
+    network = {"name": recipe.network.name, "options": recipe.network.options}
+    facts = {
+        "places": [one.cube.name for one in cubes],
+        "curves": trained.curves,
+        "network": network,
+    }
+    (folder / "features.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
 def _left_out(cubes: Sequence[PlacedCube], answers: CubeAnswers, patient: str) -> CubesOutOfFold:
