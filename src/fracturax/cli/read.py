@@ -202,14 +202,18 @@ def read_paths(
         raise left_out[0][1].error
 
 
-def _hint(pose: str | None, pixel_mm: float | None) -> FilmHint:
+def _hint(pose: str | None, pixel_mm: float | None) -> FilmHint | None:
+    if pose is None and pixel_mm is None:
+        return None
     from fracturax.pipelines.place_on_film import FilmHint
     from fracturax.pipelines.simulate import pose_of
 
     return FilmHint(None if pose is None else pose_of(pose), pixel_mm)
 
 
-def _reader(model: str | None, *, precision: str | None, workers: int, hint: FilmHint) -> Predictor:
+def _reader(
+    model: str | None, *, precision: str | None, workers: int, hint: FilmHint | None
+) -> Predictor:
     """Load the model that was asked for; else each kind of image has one, loaded when needed."""
     from fracturax.models.readers import ReaderByImage, load_reader
     from fracturax.pipelines.pair_reader import PairReader, load_fusion
