@@ -41,7 +41,9 @@ def even_weights(label: npt.NDArray[np.bool_], group: npt.NDArray[Any]) -> Reals
 def fit_logit(logits: Reals, label: npt.NDArray[np.bool_], group: npt.NDArray[Any]) -> Calibration:
     """Fit the probability that a logit stands for.
 
-    Logits that point the wrong way in the patients at hand tell nothing: all places are alike then.
+    A logit that does not carry over from patient to patient tells nothing of the next one: where,
+    each patient left out in turn, a fit on the others does no better than the prevalence, and
+    where the fit points the wrong way, all places are alike.
 
     Args:
         logits: Shape `(n,)`.
@@ -50,9 +52,31 @@ def fit_logit(logits: Reals, label: npt.NDArray[np.bool_], group: npt.NDArray[An
     """
     weights = even_weights(label, group)
     fitted = fit_platt(logits[:, None], label.astype(int), weights=weights)
-    if fitted.coefficients[0] > 0:
+    if fitted.coefficients[0] > 0 and _carries_over(logits, label, group, weights):
         return Calibration((LOGIT,), fitted.coefficients, fitted.intercept)
     return Calibration((LOGIT,), (0.0,), float(np.log(PREVALENCE / (1 - PREVALENCE))))
+
+
+def _carries_over(
+    logits: Reals, label: npt.NDArray[np.bool_], group: npt.NDArray[Any], weights: Reals
+) -> bool:
+    """Whether fits on other patients say more of each patient than the prevalence does."""
+    patients = np.unique(group)
+    if len(patients) < 2:
+        return True
+    said = np.empty(len(logits))
+    for one in patients:
+        own = group == one
+        rest = fit_platt(logits[~own][:, None], label[~own].astype(int), weights=weights[~own])
+        said[own] = rest.apply(logits[own][:, None])
+    prevalence = np.full(len(logits), PREVALENCE)
+    return _loss(said, label, weights) < _loss(prevalence, label, weights)
+
+
+def _loss(probability: Reals, label: npt.NDArray[np.bool_], weights: Reals) -> float:
+    """Return the weighted mean of the negative log-likelihood."""
+    right = np.where(label, probability, 1 - probability)
+    return float(np.average(-np.log(np.clip(right, 1e-9, 1)), weights=weights))
 
 
 def calibrated(logits: Reals, label: npt.NDArray[np.bool_], group: npt.NDArray[Any]) -> Reals:

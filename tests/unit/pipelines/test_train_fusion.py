@@ -101,8 +101,8 @@ def test_the_same_seed_gives_the_same_answers(
 
 def test_a_patient_is_calibrated_on_the_others() -> None:
     logits = np.array([0.0, 1, 2, 3] * 3)
-    label = np.array([False, False, True, True] * 3)
-    label[:4] = ~label[:4]
+    label = np.array([False, True, False, True] * 3)
+    label[:4] = [True, False, True, False]
     group = np.repeat([0, 1, 2], 4)
     said = calibrated(logits, label, group)
     # The others of patient 0 agree that more is worse, whatever its own labels say.
@@ -120,6 +120,18 @@ def test_patients_count_alike_at_one_prevalence() -> None:
     # Logits that say nothing, or the contrary, leave the prevalence.
     for logits in (np.zeros(60), np.where(label, -2.0, 2.0)):
         assert fit_logit(logits, label, group).probability({"logit": 1.0}) == pytest.approx(0.25)
+
+
+def test_a_logit_that_does_not_carry_over_tells_nothing() -> None:
+    generator = np.random.default_rng(0)
+    label = np.tile([True, False, False, False], 60)
+    group = np.repeat([0, 1, 2], 80)
+    noise = generator.normal(size=240)
+    helps = 2 * label + noise
+    assert fit_logit(helps, label, group).coefficients[0] > 0.5
+    # Strong in two patients, the contrary in the third: over all it still points the right way.
+    turns = np.where(group == 0, -3.0, 3.0) * label + noise
+    assert fit_logit(turns, label, group).coefficients == (0.0,)
 
 
 def test_what_is_missing_is_said(root: Path, tmp_path: Path) -> None:
