@@ -12,7 +12,7 @@ from fracturax.core.provenance import sha256_of_document
 from fracturax.models.bundle import Calibration
 from fracturax.models.catalog import FUSIONS
 from fracturax.models.sealed import open_sealed, open_with_graphs, seal_folder
-from fracturax.models.streams import STREAMS, StreamSizes, present_of
+from fracturax.models.streams import StreamSizes, present_of
 
 GRAPH, FILM_GRAPH, NUMBERS = "fusion.onnx", "film.onnx", "radiomics.safetensors"
 FILM_OUTPUTS = ("logit", "features", "map")
@@ -104,12 +104,6 @@ class FusedManifest:
             raise ModelError(
                 "each subset of streams has one calibration", got=f"{len(subsets)} calibrations"
             )
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """The streams that some calibrated subset has, in the order of `STREAMS`."""
-        known = {name for one in self.calibrations for name in one.streams}
-        return tuple(name for name in STREAMS if name in known)
 
     def calibration_of(self, streams: tuple[str, ...]) -> Calibration:
         """Return the calibration of a subset.

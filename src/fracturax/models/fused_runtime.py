@@ -25,7 +25,6 @@ from fracturax.models.streams import INPUTS, STREAMS
 
 FUSED_OUTPUTS = ("logits", "real_logits", "weights", "xray_where", "ct_where")
 _BATCH = 64
-_CT_CELLS = 6
 Floats = npt.NDArray[np.float32]
 
 
@@ -185,11 +184,3 @@ class FusedNetwork:
             return ()
         missing = {"xray", "ct"} - set(names)
         return tuple(missing) if len(missing) == 1 else ()
-
-
-def blank_maps(count: int, *, xray_cells: int) -> tuple[Floats, Floats]:
-    """Return maps of zeros of so many places, for streams that are absent everywhere."""
-    return (
-        np.zeros((count, xray_cells, xray_cells), np.float32),
-        np.zeros((count, *(_CT_CELLS,) * 3), np.float32),
-    )

@@ -49,14 +49,12 @@ class _Places:
     Args:
         chosen: Their cubes, by number in the raw answer.
         side: Voxels along each side of a cube.
-        centers_mm: Their middles, patient coordinates, shape `(n, 3)`.
         streams: What the fusion takes.
         feature_names: Of each radiomics stream there is.
     """
 
     chosen: list[int]
     side: int
-    centers_mm: npt.NDArray[np.float64]
     streams: Streams
     feature_names: dict[str, tuple[str, ...]]
 
@@ -140,7 +138,7 @@ def _look(
         by_stream["xray"][seen], film_maps[seen] = film.features, film.map
     numbers, names, missing = _radiomics(cubes, crops, plan.spacing_mm, crop.pixel_mm, network)
     streams = Streams({**by_stream, **numbers}, film_maps, maps)
-    return _Places(chosen, plan.size, centers, streams, names), missing
+    return _Places(chosen, plan.size, streams, names), missing
 
 
 def _radiomics(
