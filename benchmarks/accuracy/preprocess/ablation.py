@@ -88,7 +88,6 @@ VARIANTS = (
     Variant("markers", "with: side markers painted over", steps=(Step("mask_markers"),)),
     Variant("background", "with: the air blackened", steps=(Step("remove_background"),)),
     Variant("gaussian", "with: Gaussian denoising", steps=(Step("gaussian"),)),
-    Variant("median", "with: median denoising", steps=(Step("median"),)),
     Variant("equalize", "with: histogram equalization", steps=(Step("equalize"),)),
 )
 
