@@ -14,6 +14,7 @@ from fracturax.core.errors import ModelError, UnknownNameError
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.register import FilmRegister, trace
+from fracturax.models.any_bundle import open_any
 from fracturax.models.bundle import (
     Bundle,
     Calibration,
@@ -21,10 +22,11 @@ from fracturax.models.bundle import (
     load_bundle,
     write_bundle,
 )
+from fracturax.models.fused_bundle import load_fused_bundle
 from fracturax.models.scope import ScopeModel
 from fracturax.models.sealed import MANIFEST
 from fracturax.models.store import packaged_bundles
-from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
+from fracturax.models.volume_bundle import load_volume_bundle
 from fracturax.transforms.plan import PreprocessingPlan
 
 FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)
@@ -244,9 +246,9 @@ def test_a_calibration_is_the_logistic_of_its_weighted_sum(total: float) -> None
     assert 0 <= probability <= 1
 
 
-def check_holds_no_pickle(bundle: Bundle) -> None:
+def check_holds_no_pickle(folder: Path) -> None:
     """Fail where a file is, or could be read as, code."""
-    for path in bundle.folder.iterdir():
+    for path in folder.iterdir():
         assert path.suffix in {".json", ".md", ".onnx", ".safetensors"}, path.name
         assert not zipfile.is_zipfile(path), path.name
         with pytest.raises((ValueError, IndexError)):
@@ -256,15 +258,25 @@ def check_holds_no_pickle(bundle: Bundle) -> None:
 def test_no_file_of_a_real_bundle_is_a_pickle(exported: tuple[object, Bundle]) -> None:
     names = {path.name for path in exported[1].folder.iterdir()}
     assert names == {"model.onnx", "model.safetensors", "card.md", MANIFEST}
-    check_holds_no_pickle(exported[1])
+    check_holds_no_pickle(exported[1].folder)
 
 
 def test_the_bundles_that_come_with_the_package_are_whole_and_without_pickle() -> None:
     for name, folder in packaged_bundles().items():
-        if is_volume_bundle(folder):
-            assert load_volume_bundle(folder).folder == folder
-            continue
-        bundle = load_bundle(name)
-        assert bundle.manifest.name == name
-        assert bundle.scope is not None
-        check_holds_no_pickle(bundle)
+        bundle = open_any(folder)
+        assert bundle.folder == folder
+        assert {path.suffix for path in folder.iterdir()} <= {
+            ".json",
+            ".md",
+            ".onnx",
+            ".safetensors",
+        }
+        if isinstance(bundle, Bundle):
+            assert bundle.manifest.name == name
+            assert bundle.scope is not None
+
+
+def test_the_fusion_that_comes_with_the_package_goes_with_its_ct_model() -> None:
+    folders = packaged_bundles()
+    fused, ct = load_fused_bundle(folders["fused"]), load_volume_bundle(folders["ct"])
+    assert fused.manifest.volume_sha256 == ct.sha256
