@@ -1,4 +1,4 @@
-"""A pair of synthetic film and CT, and bundles without training that read it."""
+"""Bundles without training that read a pair of film and CT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from fracturax.core.image import Radiograph, Volume
 from fracturax.core.prediction import OperatingPoints
 from fracturax.models.bundle import Calibration
 from fracturax.models.film_stream import WIDTH, build_film_stream
@@ -21,7 +20,6 @@ from fracturax.models.fused_bundle import (
     FusedBundle,
     FusedManifest,
     SubsetCalibration,
-    write_fused_bundle,
 )
 from fracturax.models.fusion import Fusion, blank_inputs
 from fracturax.models.streams import StreamSizes
@@ -31,42 +29,16 @@ from fracturax.models.volume_bundle import (
     OUTPUTS,
     VolumeBundle,
     VolumeManifest,
-    write_volume_bundle,
 )
 from fracturax.pipelines.train_fusion import subsets_of
 from fracturax.radiomics.places import CROP_PLAN, CUBE_PLAN, describe_crop
-from fracturax.simulation.cone_beam import ConeBeam, Pose
-from fracturax.simulation.film import Exposure, expose
-from fracturax.simulation.scene import Scene
-from fracturax.simulation.solids import Cuboid, Sphere, voxelize
 from fracturax.training.export import write_graph
 from fracturax.training.export_fusion import write_fusion_graph
+from fracturax.transforms.detail import DETAIL_NAMES
 from fracturax.transforms.volume_plan import VolumePlan
 
-POSE = Pose((3.0, -4.0, 6.0), (4.0, -5.0, 3.0))
-BEAM = ConeBeam(1150, 900, rows=96, columns=96, pixel_mm=(1.6, 1.6), pose=POSE)
 STREAMS = ("xray", "ct", "radiomics_film", "radiomics_ct")
 _SIDE = 32
-
-
-def synthetic_ct(name: str = "ct") -> Volume:
-    """Bones of no symmetry in flesh."""
-    rng = np.random.default_rng(4)
-    knobs = [
-        Sphere(
-            tuple(rng.uniform(-32, 32, 3)), float(rng.uniform(4, 9)), float(rng.uniform(400, 1200))
-        )
-        for _ in range(12)
-    ]
-    flesh = Cuboid((0, 0, 0), (96, 84, 90), 40)
-    bar = Cuboid((10, -5, -8), (50, 9, 12), 900)
-    volume = voxelize([flesh, bar, *knobs], shape=(52, 50, 56), spacing_mm=2.0)
-    return Volume(volume.pixels, name=name, geometry=volume.geometry)
-
-
-def film_of(ct: Volume) -> Radiograph:
-    """Return a film of a CT from `POSE`, with the pixel size of `BEAM`."""
-    return expose(Scene(ct).cast(BEAM), Exposure(), rng=np.random.default_rng(0), name="film")
 
 
 def write_tiny_volume(folder: Path) -> VolumeBundle:
@@ -88,7 +60,7 @@ def write_tiny_volume(folder: Path) -> VolumeBundle:
         operating_points=OperatingPoints(0.0, 1.0),
         cube_operating_points=OperatingPoints(0.0, 1.0),
     )
-    return write_volume_bundle(folder, manifest)
+    return VolumeBundle.write(folder, manifest)
 
 
 def write_tiny_fusion(folder: Path, volume: VolumeBundle, features: int) -> FusedBundle:
@@ -106,7 +78,10 @@ def write_tiny_fusion(folder: Path, volume: VolumeBundle, features: int) -> Fuse
     write_graph(film, example, folder / FILM_GRAPH, name="films", outputs=FILM_OUTPUTS)
     crop = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32)
     count = len(describe_crop(crop, 1.0).names)
-    sizes = StreamSizes(xray=2 * WIDTH, ct=features, radiomics_film=count, radiomics_ct=count)
+    more = len(DETAIL_NAMES)
+    sizes = StreamSizes(
+        xray=2 * WIDTH + more, ct=features + more, radiomics_film=count, radiomics_ct=count
+    )
     fusion = Fusion("attention", sizes, width=16).eval()
     inputs = blank_inputs(sizes, STREAMS, batch=2, xray_cells=_SIDE // 8, ct_cells=_SIDE // 8)
     write_fusion_graph(fusion, inputs, folder / GRAPH)
@@ -128,6 +103,7 @@ def write_tiny_fusion(folder: Path, volume: VolumeBundle, features: int) -> Fuse
         volume_sha256=volume.sha256,
         crop=CropPlan(_SIDE, 1.6),
         sizes=sizes,
+        detail=DETAIL_NAMES,
         radiomics=(("radiomics_film", CROP_PLAN.sha256), ("radiomics_ct", CUBE_PLAN.sha256)),
         calibrations=tuple(
             SubsetCalibration(names, Calibration(("logit",), (1.0,), 0.0))
@@ -137,4 +113,4 @@ def write_tiny_fusion(folder: Path, volume: VolumeBundle, features: int) -> Fuse
         place_operating_points=OperatingPoints(0.0, 1.0),
     )
     (folder / "card.md").write_text("# A fusion for tests\n", encoding="utf-8")
-    return write_fused_bundle(folder, manifest)
+    return FusedBundle.write(folder, manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from fracturax.cli.app import app
 from fracturax.core.errors import ConfigError
-from tiny_fusion import film_of, synthetic_ct
+from synthetic_pair import film_of, synthetic_ct
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,25 @@ def test_a_folder_with_both_is_a_pair(pair: tuple[Path, Path], tmp_path: Path) -
     asked = ["read", str(pair[0].parent), "--out", str(tmp_path), "--json"]
     done = CliRunner().invoke(app, asked)
     (study,) = json.loads(done.stdout)["studies"]
+    assert "--pose" in done.stderr
     # Where nobody says how the patient lay, both are read alone, and the answer says why.
     assert "--pose" in study["fusion"]["films"][0]["reason"]
     assert study["fusion"]["weights"] == {}
+
+
+def test_without_the_extra_each_is_read_alone_and_the_terminal_says_why(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "fracturax.simulation.joseph", raising=False)
+    monkeypatch.delattr("fracturax.simulation.joseph", raising=False)
+    film, ct = pair
+    asked = ["read", "--xray", film, "--ct", ct, "--pose", "AP", "--pixel-mm", "1.6"]
+    done = CliRunner().invoke(app, [*map(str, asked), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "not fused: no film could be laid over the CT" in done.stderr
+    assert 'pip install "fracturax[imaging]"' in done.stderr
+    assert "casting rays through a CT needs the optional part 'imaging'" in done.stderr
 
 
 @pytest.mark.parametrize(

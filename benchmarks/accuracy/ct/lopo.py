@@ -62,7 +62,8 @@ def measure(answers: CubesOutOfFold, name: str) -> dict[str, object]:
             "auroc_of_the_map": auroc(reference[own], answers.peaks[own]),
             "ece": calibration_error(reference[own], calibrated[own]),
         }
-    bones, highest, broken = answers.by_bone(answers.logits)
+    whole = answers.by_bone(answers.logits)
+    bones, highest, broken = whole.names, whole.highest, whole.broken.astype(int)
     within = []
     for patient in sorted({bone[0] for bone in bones}):
         mine = [index for index, bone in enumerate(bones) if bone[0] == patient]

@@ -171,7 +171,7 @@ def read_paths(
     reading = read_to_folder(studies, predictor, out=out, forms=chosen, workers=workers)
     documents, table, counts = [], _table(), dict.fromkeys(_STYLES, 0)
     readable, reason, place = 0, "", out
-    nothing_written, left_out = bool(studies), []
+    nothing_written, left_out, reservations = bool(studies), [], []
     written: Written
     for written in show_progress(reading, "reading", total=len(studies)):
         report = written.report
@@ -181,6 +181,9 @@ def read_paths(
         place = written.files[0] if written.files else out
         nothing_written &= bool(written.left_out) and not written.files
         left_out += [(report.study.key, one) for one in written.left_out]
+        if report.prediction.fusion is not None:
+            told = report.prediction.fusion.reservations
+            reservations += [(report.study.key, one) for one in told]
         if as_json:
             files = [str(file) for file in written.files]
             missing = [{"form": one.form, "reason": str(one.error)} for one in written.left_out]
@@ -194,6 +197,8 @@ def read_paths(
         words.print(table)
         place = place if len(studies) == 1 else out / "index.html"
         _print_summary(place if place.is_file() else out, counts, shown=table.row_count)
+    for key, remark in reservations[:_LARGEST_TABLE]:
+        words.print(f"study {key}: {remark}", markup=False, soft_wrap=True)
     for key, one in left_out[:_LARGEST_TABLE]:
         words.print(f"study {key}: no {one.form}: {one.error}", markup=False, soft_wrap=True)
     if not readable:

@@ -94,3 +94,9 @@ class FusedReading:
             raise ModelError("the shares of the streams sum to 1", got=f"{total:g}")
         if {one.stream for one in self.shares} & set(self.generated):
             raise ModelError("what was generated has no share", got=", ".join(self.generated))
+
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What a reader has to know, and why a film took no part, a sentence each."""
+        unused = [f"{one.film}: {one.reason}" for one in self.films if not one.is_used]
+        return (*self.remarks, *unused)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fracturax.models.bundle import Bundle, load_bundle
-from fracturax.models.fused_bundle import FusedBundle, is_fused_bundle, load_fused_bundle
-from fracturax.models.volume_bundle import VolumeBundle, is_volume_bundle, load_volume_bundle
+from fracturax.models.fused_bundle import FusedBundle
+from fracturax.models.volume_bundle import VolumeBundle
 
 AnyBundle = Bundle | VolumeBundle | FusedBundle
 
@@ -20,9 +20,9 @@ def open_any(folder: Path) -> AnyBundle:
     Raises:
         ModelError: If it is none, or a file is missing or was changed.
     """
-    if is_fused_bundle(folder):
-        return load_fused_bundle(folder)
-    return load_volume_bundle(folder) if is_volume_bundle(folder) else load_bundle(folder)
+    if FusedBundle.lies_in(folder):
+        return FusedBundle.load(folder)
+    return VolumeBundle.load(folder) if VolumeBundle.lies_in(folder) else load_bundle(folder)
 
 
 def network_of(bundle: AnyBundle) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from fracturax.core.errors import ModelError
-from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.core.prediction import OperatingPoints
 from fracturax.core.provenance import sha256_of_document
 from fracturax.models.bundle import Calibration
 from fracturax.models.catalog import FUSIONS
-from fracturax.models.sealed import open_sealed, open_with_graphs, seal_folder
+from fracturax.models.sealed import SealedBundle
 from fracturax.models.streams import StreamSizes, present_of
+from fracturax.transforms.detail import DETAIL_NAMES
 
 GRAPH, FILM_GRAPH, NUMBERS = "fusion.onnx", "film.onnx", "radiomics.safetensors"
 FILM_OUTPUTS = ("logit", "features", "map")
@@ -71,6 +70,7 @@ class FusedManifest:
         volume_sha256: Its hash.
         crop: How films are cut.
         sizes: How many numbers each stream brings.
+        detail: What stands after the features of an image, in order; see `detail_of`.
         radiomics: Hash of the plan of each radiomics stream, by its name.
         calibrations: One for each subset of streams that may be read.
         operating_points: Thresholds on the probability of a study.
@@ -78,7 +78,7 @@ class FusedManifest:
         training: Facts of the training.
 
     Raises:
-        ModelError: If there is no calibration, or a subset has two.
+        ModelError: If there is no calibration, a subset has two, or the detail is another one.
         UnknownNameError: If there is no such fusion.
     """
 
@@ -91,6 +91,7 @@ class FusedManifest:
     volume_sha256: str
     crop: CropPlan
     sizes: StreamSizes
+    detail: tuple[str, ...]
     radiomics: tuple[tuple[str, str], ...]
     calibrations: tuple[SubsetCalibration, ...]
     operating_points: OperatingPoints
@@ -99,11 +100,22 @@ class FusedManifest:
 
     def __post_init__(self) -> None:
         _ = FUSIONS[self.fusion]
+        if self.detail != DETAIL_NAMES:
+            raise ModelError(
+                "the fusion was trained on other numbers of an image than this version computes",
+                got=", ".join(self.detail),
+                cure="train it again",
+            )
         subsets = [frozenset(one.streams) for one in self.calibrations]
         if not subsets or len(set(subsets)) < len(subsets):
             raise ModelError(
                 "each subset of streams has one calibration", got=f"{len(subsets)} calibrations"
             )
+
+    @property
+    def plan_sha256(self) -> str:
+        """Hash of how films are cut and what radiomics are computed."""
+        return sha256_of_document({"crop": asdict(self.crop), "radiomics": dict(self.radiomics)})
 
     def calibration_of(self, streams: tuple[str, ...]) -> Calibration:
         """Return the calibration of a subset.
@@ -122,70 +134,11 @@ class FusedManifest:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class FusedBundle:
-    """A verified bundle of a fusion.
+class FusedBundle(SealedBundle[FusedManifest]):
+    """A verified bundle of a fusion: two graphs, and the radiomics of some training places."""
 
-    Args:
-        folder: Where it lies.
-        manifest: What it is.
-        sha256: Hash of all of it.
-    """
-
-    folder: Path
-    manifest: FusedManifest
-    sha256: str
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """What a prediction says about its model."""
-        manifest = self.manifest
-        plan = {"crop": asdict(manifest.crop), "radiomics": dict(manifest.radiomics)}
-        return ModelIdentity(
-            name=manifest.name,
-            version=manifest.version,
-            bundle_sha256=self.sha256,
-            plan_sha256=sha256_of_document(plan),
-            precision="fp32",
-        )
-
-    @property
-    def card(self) -> str:
-        """The model card, Markdown."""
-        return (self.folder / "card.md").read_text(encoding="utf-8")
-
-
-def is_fused_bundle(folder: Path) -> bool:
-    """Whether a folder holds a bundle of a fusion.
-
-    Raises:
-        ModelError: If it is no bundle, or a file is missing or was changed.
-    """
-    model, _, _ = open_sealed(folder)
-    return isinstance(model, Mapping) and "fusion" in model
-
-
-def write_fused_bundle(folder: Path, manifest: FusedManifest) -> FusedBundle:
-    """Seal a folder that holds both graphs, the radiomics of training and the card; open it."""
-    seal_folder(folder, asdict(manifest))
-    return load_fused_bundle(folder)
-
-
-def load_fused_bundle(folder: str | Path) -> FusedBundle:
-    """Load and verify the bundle of a fusion; no torch is needed.
-
-    Args:
-        folder: Where it lies.
-
-    Raises:
-        ModelError: If it is no such bundle, or a file is missing or was changed.
-    """
-    place = Path(folder)
-    manifest, sha256 = open_with_graphs(
-        place,
-        FusedManifest,
-        graphs=(GRAPH, FILM_GRAPH, NUMBERS),
-        what="bundle of a fusion",
-        cure="give one that was trained by a recipe such as fracturax-fusion-attention-small",
-    )
-    return FusedBundle(place, manifest, sha256)
+    manifest_kind = FusedManifest
+    marker = "fusion"
+    run = (GRAPH, FILM_GRAPH, NUMBERS)
+    what = "bundle of a fusion"
+    recipe = "fracturax-fusion-attention-small"

@@ -22,6 +22,7 @@ from fracturax.models.fused_bundle import (
 )
 from fracturax.models.session import open_session
 from fracturax.models.streams import INPUTS, STREAMS
+from fracturax.transforms.detail import with_detail
 
 FUSED_OUTPUTS = ("logits", "real_logits", "weights", "xray_where", "ct_where")
 _BATCH = 64
@@ -77,7 +78,7 @@ class FilmSaid:
 
     Args:
         logit: Of a fracture, shape `(n,)`.
-        features: What the fusion takes, shape `(n, d)`.
+        features: What the fusion takes: the network's, then the crops' detail; shape `(n, d)`.
         map: Logit of a fracture cell by cell, shape `(n, h, w)`.
     """
 
@@ -132,7 +133,8 @@ class FusedNetwork:
             self._film.run(FILM_OUTPUTS, {"films": crops[start : start + _BATCH, None]})
             for start in range(0, len(crops), _BATCH)
         ]
-        return FilmSaid(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        logit, features, maps = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return FilmSaid(logit, with_detail(features, crops), maps)
 
     def fuse(self, streams: Streams) -> FusedRaw:
         """Return what the fusion says of places."""

@@ -21,10 +21,10 @@ from fracturax.core.prediction import (
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
 from fracturax.models.bundle import load_bundle
-from fracturax.models.fused_bundle import is_fused_bundle
+from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.runtime import XrayPredictor
 from fracturax.models.store import find_bundle
-from fracturax.models.volume_bundle import is_volume_bundle, load_volume_bundle
+from fracturax.models.volume_bundle import VolumeBundle
 from fracturax.models.volume_reader import VolumePredictor
 
 
@@ -48,17 +48,17 @@ def load_reader(
         ModelError: If the bundle is damaged, was changed, or is of a fusion.
     """
     folder = find_bundle(source)
-    if is_fused_bundle(folder):
+    if FusedBundle.lies_in(folder):
         raise ModelError(
             "a fusion reads beside the models of film and CT",
             got=str(source),
             cure="give film and CT: fracturax read --xray FILM --ct CT, without --model",
         )
-    if not is_volume_bundle(folder):
+    if not VolumeBundle.lies_in(folder):
         return XrayPredictor(load_bundle(folder), precision=precision, threads=threads)
     if precision not in (None, "fp32"):
         raise UnknownNameError("precision", str(precision), ["fp32"])
-    return VolumePredictor(load_volume_bundle(folder), threads=threads, progress=progress)
+    return VolumePredictor(VolumeBundle.load(folder), threads=threads, progress=progress)
 
 
 class ReaderByImage:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from fracturax.core.config import build
 from fracturax.core.errors import ConfigError, ModelError
+from fracturax.core.prediction import ModelIdentity
 from fracturax.core.provenance import sha256_of_document, sha256_of_file
 
 MANIFEST = "bundle.json"
@@ -18,6 +20,104 @@ LARGEST_FILE = 512 << 20
 """Bytes of one file, at most."""
 
 ManifestT = TypeVar("ManifestT")
+
+
+class NamedManifest(Protocol):
+    """What the manifest of every reader says of itself."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def version(self) -> str:
+        """Version of the bundle."""
+
+    @property
+    def plan_sha256(self) -> str:
+        """Hash of how images become the model's input."""
+
+
+NamedT = TypeVar("NamedT", bound=NamedManifest)
+
+
+@dataclass(frozen=True, eq=False)
+class SealedBundle(Generic[NamedT]):
+    """A verified bundle of graphs, a manifest and a card; a subclass says of what kind.
+
+    Args:
+        folder: Where it lies.
+        manifest: What it is.
+        sha256: Hash of all of it.
+    """
+
+    folder: Path
+    manifest: NamedT
+    sha256: str
+
+    manifest_kind: ClassVar[type[Any]]
+    """Class of its manifest."""
+    marker: ClassVar[str]
+    """Field that manifests of this kind alone have."""
+    run: ClassVar[tuple[str, ...]]
+    """Names of the files that are run or read beside the manifest."""
+    what: ClassVar[str]
+    """What such a folder is called in an error."""
+    recipe: ClassVar[str]
+    """A recipe that writes one."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What a prediction says about its model."""
+        return ModelIdentity(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            bundle_sha256=self.sha256,
+            plan_sha256=self.manifest.plan_sha256,
+            precision="fp32",
+        )
+
+    @property
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return (self.folder / "card.md").read_text(encoding="utf-8")
+
+    @classmethod
+    def lies_in(cls, folder: Path) -> bool:
+        """Whether a folder holds a bundle of this kind.
+
+        Raises:
+            ModelError: If it is no bundle, or a file is missing or was changed.
+        """
+        model, _, _ = open_sealed(folder)
+        return isinstance(model, Mapping) and cls.marker in model
+
+    @classmethod
+    def write(cls, folder: Path, manifest: NamedT) -> Self:
+        """Seal a folder that holds graphs, weights and card, and open it."""
+        assert isinstance(manifest, cls.manifest_kind), "a bundle has the manifest of its kind"
+        seal_folder(folder, asdict(manifest))
+        return cls.load(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Load and verify a bundle; no torch is needed.
+
+        Args:
+            folder: Where it lies.
+
+        Raises:
+            ModelError: If it is no such bundle, or a file is missing or was changed.
+        """
+        place = Path(folder)
+        manifest, sha256 = open_with_graphs(
+            place,
+            cls.manifest_kind,
+            graphs=cls.run,
+            what=cls.what,
+            cure=f"give one that was trained by a recipe such as {cls.recipe}",
+        )
+        return cls(place, manifest, sha256)
 
 
 def seal_folder(folder: Path, model: Mapping[str, Any]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fracturax.core.errors import ModelError
-from fracturax.core.prediction import ModelIdentity, OperatingPoints
+from fracturax.core.prediction import OperatingPoints
 from fracturax.models.bundle import Calibration
-from fracturax.models.sealed import open_sealed, open_with_graphs, seal_folder
+from fracturax.models.sealed import SealedBundle
 from fracturax.transforms.volume_plan import VolumePlan
 
 GRAPH = "model.onnx"
@@ -63,74 +62,22 @@ class VolumeManifest:
         self.calibration.require_known(CUBE_VALUES)
         self.study_calibration.require_known(("peak",))
 
+    @property
+    def plan_sha256(self) -> str:
+        """Hash of the plan."""
+        return self.plan.sha256
 
-@dataclass(frozen=True, eq=False)
-class VolumeBundle:
-    """A verified bundle of the CT stream.
 
-    Args:
-        folder: Where it lies.
-        manifest: What it is.
-        sha256: Hash of all of it.
-    """
+class VolumeBundle(SealedBundle[VolumeManifest]):
+    """A verified bundle of the CT stream."""
 
-    folder: Path
-    manifest: VolumeManifest
-    sha256: str
+    manifest_kind = VolumeManifest
+    marker = "volume_network"
+    run = (GRAPH,)
+    what = "bundle of the CT stream"
+    recipe = "ct-densenet121"
 
     @property
     def graph(self) -> Path:
         """Its ONNX file."""
         return self.folder / GRAPH
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """What a prediction says about its model."""
-        return ModelIdentity(
-            name=self.manifest.name,
-            version=self.manifest.version,
-            bundle_sha256=self.sha256,
-            plan_sha256=self.manifest.plan.sha256,
-            precision="fp32",
-        )
-
-    @property
-    def card(self) -> str:
-        """The model card, Markdown."""
-        return (self.folder / "card.md").read_text(encoding="utf-8")
-
-
-def is_volume_bundle(folder: Path) -> bool:
-    """Whether a folder holds a bundle of the CT stream.
-
-    Raises:
-        ModelError: If it is no bundle, or a file is missing or was changed.
-    """
-    model, _, _ = open_sealed(folder)
-    return isinstance(model, Mapping) and "volume_network" in model
-
-
-def write_volume_bundle(folder: Path, manifest: VolumeManifest) -> VolumeBundle:
-    """Seal a folder that holds graph, weights and card, and open it."""
-    seal_folder(folder, asdict(manifest))
-    return load_volume_bundle(folder)
-
-
-def load_volume_bundle(folder: str | Path) -> VolumeBundle:
-    """Load and verify the bundle of a network of the CT stream; no torch is needed.
-
-    Args:
-        folder: Where it lies.
-
-    Raises:
-        ModelError: If it is no such bundle, or a file is missing or was changed.
-    """
-    place = Path(folder)
-    manifest, sha256 = open_with_graphs(
-        place,
-        VolumeManifest,
-        graphs=(GRAPH,),
-        what="bundle of the CT stream",
-        cure="give one that was trained by a recipe such as ct-densenet121",
-    )
-    return VolumeBundle(place, manifest, sha256)

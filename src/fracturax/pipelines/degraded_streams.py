@@ -18,6 +18,7 @@ from fracturax.pipelines.train_volume import load_kept_network
 from fracturax.training.degrade import DEGRADATIONS, degrade
 from fracturax.training.film_stream import StoredCrops, answer_maps, central, stem_of
 from fracturax.training.fusion import Spoilt, StreamTable
+from fracturax.transforms.detail import with_detail
 from fracturax.transforms.volume_plan import VolumePlan
 
 EVERY = 5
@@ -57,11 +58,11 @@ def degraded_streams(
     for kind in DEGRADATIONS:
         spoilt = np.stack([degrade(films[i], kind, generator=_chance(kind, i)) for i in rows])
         said = answer_maps(film, stem_of(film.stem, spoilt))
-        arrays[f"xray_{kind}_features"] = said.features.numpy()
+        arrays[f"xray_{kind}_features"] = with_detail(said.features.numpy(), spoilt)
         arrays[f"xray_{kind}_map"] = said.map.numpy()
         cubes = np.stack([_cube(places[i], kind, _chance(kind, i)) for i in chosen])
         features, maps = ct(cubes)
-        arrays[f"ct_{kind}_features"] = features[place_of_case]
+        arrays[f"ct_{kind}_features"] = with_detail(features, cubes)[place_of_case]
         arrays[f"ct_{kind}_map"] = maps[place_of_case]
     return arrays
 

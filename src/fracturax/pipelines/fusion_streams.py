@@ -36,12 +36,14 @@ from fracturax.training.film_stream import (
     train_film_stream,
 )
 from fracturax.training.fusion import StreamTable
+from fracturax.transforms.detail import detail_of, with_detail
+from fracturax.transforms.volume_plan import VolumePlan
 
 FILM_NETWORK = "film_cnn"
 FILM_RUN, CT_RUN = "film-stream", "ct-densenet121"
 """Folders of the streams' runs, beside that of the fusion."""
 ANSWERS = "answers.safetensors"
-_CT_SIDE = 48
+_FILM_SIDE, _CT_SIDE = 112, 48
 _VIEWS = 0
 Floats = npt.NDArray[np.float32]
 
@@ -209,12 +211,18 @@ def _table_of(
     film: tuple[Floats, Floats],
     ct: tuple[Floats, Floats],
 ) -> StreamTable:
-    """Return features and maps of both networks, with radiomics and truth beside them."""
-    features = {"xray": film[0], "ct": ct[0], **_radiomics(data)}
-    fracture = np.stack([case.ct().fracture for case in data.places()])
+    """Return features and maps of both networks, with detail, radiomics and truth beside them."""
+    places, of_place = [case.ct() for case in data.places()], places_of(data)
+    cubes = VolumePlan().window(central(np.stack([one.hu for one in places]), _CT_SIDE))
+    features = {
+        "xray": with_detail(film[0], central(crops.pixels, _FILM_SIDE)),
+        "ct": np.concatenate([ct[0], detail_of(cubes)[of_place]], axis=1),
+        **_radiomics(data),
+    }
+    fracture = np.stack([one.fracture for one in places])
     cells = {
-        "xray": cells_of(np.asarray(central(crops.fracture, 112), bool)),
-        "ct": cells_of(np.asarray(central(fracture, _CT_SIDE), bool))[places_of(data)],
+        "xray": cells_of(np.asarray(central(crops.fracture, _FILM_SIDE), bool)),
+        "ct": cells_of(np.asarray(central(fracture, _CT_SIDE), bool))[of_place],
     }
     return StreamTable(features, {"xray": film[1], "ct": ct[1]}, cells, crops.label, crops.group)
 

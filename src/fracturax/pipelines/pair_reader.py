@@ -20,7 +20,7 @@ from fracturax.core.prediction import (
     Prediction,
 )
 from fracturax.core.study import Study
-from fracturax.models.fused_bundle import load_fused_bundle
+from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.fused_runtime import FusedNetwork
 from fracturax.models.readers import ReaderByImage, load_reader
 from fracturax.models.store import find_bundle
@@ -144,7 +144,7 @@ def load_fusion(source: str | Path = "fused", *, threads: int = 0) -> FusedNetwo
         UnknownNameError: If there is no such bundle.
         ModelError: If it is damaged, was changed, or is none of a fusion.
     """
-    return FusedNetwork(load_fused_bundle(find_bundle(source)), threads=threads)
+    return FusedNetwork(FusedBundle.load(find_bundle(source)), threads=threads)
 
 
 def _refused(study: Study, network: FusedNetwork, reason: str) -> Prediction:

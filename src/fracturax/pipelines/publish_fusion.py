@@ -11,12 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from fracturax.core.errors import DataError
-from fracturax.core.prediction import OperatingPoints
 from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets.pairs import PairedData
-from fracturax.evaluation import threshold_for_sensitivity, threshold_for_specificity
 from fracturax.models.fused_bundle import (
     FILM_GRAPH,
     FILM_OUTPUTS,
@@ -27,11 +24,11 @@ from fracturax.models.fused_bundle import (
     FusedBundle,
     FusedManifest,
     SubsetCalibration,
-    write_fused_bundle,
 )
 from fracturax.models.streams import STREAMS
-from fracturax.models.volume_bundle import load_volume_bundle
+from fracturax.models.volume_bundle import VolumeBundle
 from fracturax.models.volume_reader import VolumePredictor
+from fracturax.pipelines.bone_points import by_bone, place_points
 from fracturax.pipelines.fusion_calibration import PREVALENCE, fit_logit
 from fracturax.pipelines.fusion_streams import FilmStreamRun, FinalStreams, final_streams
 from fracturax.radiomics.places import CROP_PLAN, CUBE_PLAN
@@ -40,10 +37,9 @@ from fracturax.training.export_fusion import write_fusion_graph
 from fracturax.training.film_stream import StoredCrops
 from fracturax.training.fusion import StreamTable, train_fusion
 from fracturax.training.fusion_recipe import FusionRecipe
+from fracturax.transforms.detail import DETAIL_NAMES
 
-_SENSITIVITY, _SPECIFICITY = 0.95, 0.9
 _BACKGROUND = 24
-_LEAST_BROKEN = 0.1
 _PLANS = {"radiomics_film": CROP_PLAN.sha256, "radiomics_ct": CUBE_PLAN.sha256}
 Reals = npt.NDArray[np.float64]
 
@@ -78,7 +74,7 @@ def publish_fusion(
         DataError: If all bones are broken, or none is.
         ModelError: If the CT bundle is damaged.
     """
-    ct = load_volume_bundle(volumes)
+    ct = VolumeBundle.load(volumes)
     streams = final_streams(data, crops, film, VolumePredictor(ct, threads=0))
     table = streams.table
     last = replace(recipe, optimizer=replace(recipe.optimizer, patience=0))
@@ -95,6 +91,8 @@ def publish_fusion(
     probability = np.array(
         [whole.probability({LOGIT: float(one)}) for one in logits[every].tolist()]
     )
+    reference = crops.label.astype(int)
+    bones = by_bone([(case.patient, case.bone) for case in data.cases], probability, reference)
     manifest = FusedManifest(
         name=recipe.name,
         version=version,
@@ -105,14 +103,15 @@ def publish_fusion(
         volume_sha256=ct.sha256,
         crop=CropPlan(),
         sizes=table.sizes,
+        detail=DETAIL_NAMES,
         radiomics=tuple((name, _PLANS[name]) for name in every if name in _PLANS),
         calibrations=calibrations,
-        operating_points=_bone_points(data, probability),
-        place_operating_points=_place_points(crops.label.astype(int), probability),
+        operating_points=bones.operating_points,
+        place_operating_points=place_points(reference, probability),
         training=_facts(recipe, data),
     )
     (folder / "card.md").write_text(_card(manifest), encoding="utf-8")
-    return write_fused_bundle(folder, manifest)
+    return FusedBundle.write(folder, manifest)
 
 
 def _write_graphs(folder: Path, streams: FinalStreams, network: object) -> None:
@@ -138,37 +137,6 @@ def _background(table: StreamTable, seed: int) -> dict[str, npt.NDArray[np.float
         if name in _PLANS
     }
     return found or {"none": np.zeros(1, np.float32)}
-
-
-def _bone_points(data: PairedData, probability: Reals) -> OperatingPoints:
-    """Return thresholds on the most suspicious places of whole bones.
-
-    Below the one lies that of no broken bone, from the other on that of no unbroken one.
-
-    Raises:
-        DataError: If all bones are broken, or none is.
-    """
-    keys = [(case.patient, case.bone) for case in data.cases]
-    label = np.array([case.label for case in data.cases])
-    bones = sorted(set(keys))
-    inside = [np.array([key == bone for key in keys]) for bone in bones]
-    highest = np.array([probability[chosen].max() for chosen in inside])
-    # A fracture of the bone beside reaches into a place or two of an unbroken one.
-    broken = np.array([label[chosen].mean() >= _LEAST_BROKEN for chosen in inside])
-    if not 0 < broken.sum() < len(broken):
-        raise DataError(
-            "operating points need broken and unbroken bones",
-            got=f"{int(broken.sum())} of {len(broken)} broken",
-        )
-    sensitive = float(highest[broken].min())
-    specific = max(sensitive, float(np.nextafter(highest[~broken].max(), 2)))
-    return OperatingPoints(sensitive, min(specific, 1.0))
-
-
-def _place_points(reference: npt.NDArray[np.int_], probability: Reals) -> OperatingPoints:
-    sensitive = threshold_for_sensitivity(reference, probability, _SENSITIVITY)
-    specific = min(threshold_for_specificity(reference, probability, _SPECIFICITY), 1.0)
-    return OperatingPoints(min(sensitive, specific), specific)
 
 
 def _facts(recipe: FusionRecipe, data: PairedData) -> tuple[tuple[str, str], ...]:

@@ -35,6 +35,7 @@ from fracturax.pipelines.explain_fusion import explain_radiomics
 from fracturax.pipelines.pair_check import remarks_on
 from fracturax.pipelines.place_on_film import FilmHint, PlacedFilm, place_films
 from fracturax.radiomics.places import describe_crop, describe_cube
+from fracturax.transforms.detail import with_detail
 
 _AIR_HU = -1000.0
 _CELL = 8
@@ -124,12 +125,13 @@ def _look(
     chosen = apart(raw.places, reader.probabilities(raw), size=plan.size)
     centers = _centers_mm(ct, raw, chosen, plan.size)
     cubes = _cubes(raw, chosen, plan.size)
-    features, maps = both_sides(reader, plan.window(cubes))
+    shown = plan.window(cubes)
+    features, maps = both_sides(reader, shown)
     crops = [_crop_of(films, center, crop.pixels, crop.pixel_mm) for center in centers]
     seen = [index for index, one in enumerate(crops) if one is not None]
     cells = crop.pixels // _CELL
     by_stream = {
-        "ct": features,
+        "ct": with_detail(features, shown),
         "xray": np.full((len(chosen), network.bundle.manifest.sizes.xray), np.nan, np.float32),
     }
     film_maps = np.zeros((len(chosen), cells, cells), np.float32)

@@ -18,12 +18,7 @@ from fracturax.core.errors import DataError
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document, sha256_of_file, software_version
-from fracturax.evaluation import (
-    PredictionTable,
-    fit_platt,
-    threshold_for_sensitivity,
-    threshold_for_specificity,
-)
+from fracturax.evaluation import PredictionTable, fit_platt
 from fracturax.models.bundle import Calibration
 from fracturax.models.volume import build_volume_network
 from fracturax.models.volume_bundle import (
@@ -31,8 +26,8 @@ from fracturax.models.volume_bundle import (
     OUTPUTS,
     VolumeBundle,
     VolumeManifest,
-    write_volume_bundle,
 )
+from fracturax.pipelines.bone_points import Bones, by_bone, place_points
 from fracturax.pipelines.volume_cubes import PlacedCube, patients_of, read_cubes
 from fracturax.training.export import write_graph, write_halves
 from fracturax.training.loop import Trained
@@ -45,8 +40,6 @@ from fracturax.training.volume_recipe import VolumeRecipe
 
 Floats = npt.NDArray[np.float64]
 STEP = 24
-_SENSITIVITY, _SPECIFICITY = 0.95, 0.9
-_LEAST_BROKEN = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +71,10 @@ class CubesOutOfFold:
         cubes = tuple(one for one, kept in zip(self.cubes, chosen, strict=True) if kept)
         return CubesOutOfFold(cubes, self.logits[chosen], self.peaks[chosen])
 
-    def by_bone(self, values: Floats) -> tuple[list[tuple[str, str]], Floats, npt.NDArray[np.int_]]:
-        """Return each bone, the maximum over its cubes, and whether it is broken.
-
-        Broken is a bone with a fracture in every tenth of its cubes or more.
-        """
-        keys = [(one.patient, one.bone) for one in self.cubes]
-        bones = sorted(set(keys))
-        reference = self.reference
-        inside = [np.array([key == bone for key in keys]) for bone in bones]
-        highest = np.array([values[chosen].max() for chosen in inside])
-        # A fracture of the bone beside reaches into a cube or two of an unbroken one.
-        broken = [int(reference[chosen].mean() >= _LEAST_BROKEN) for chosen in inside]
-        return bones, highest, np.array(broken)
+    def by_bone(self, values: Floats) -> Bones:
+        """Return the bones, each with the maximum of some values over its cubes."""
+        names = [(one.patient, one.bone) for one in self.cubes]
+        return by_bone(names, values, self.reference)
 
 
 @dataclass(frozen=True)
@@ -205,20 +189,12 @@ def fit_cubes(answers: CubesOutOfFold) -> FittedCubes:
     """
     reference = answers.reference
     cube = fit_platt(answers.logits[:, None], reference)
-    probability = cube.apply(answers.logits[:, None])
-    _, highest, broken = answers.by_bone(probability)
-    if not 0 < broken.sum() < len(broken):
-        raise DataError(
-            "operating points need broken and unbroken bones",
-            got=f"{int(broken.sum())} of {len(broken)} broken",
-        )
-    sensitive = float(highest[broken == 1].min())
-    specific = max(sensitive, float(np.nextafter(highest[broken == 0].max(), 2)))
+    probability = np.asarray(cube.apply(answers.logits[:, None]))
     return FittedCubes(
         calibration=Calibration(("cube",), cube.coefficients, cube.intercept),
         study_calibration=Calibration(("peak",), (1.0,), 0.0),
-        operating_points=OperatingPoints(sensitive, min(specific, 1.0)),
-        cube_operating_points=_points(reference, np.asarray(probability)),
+        operating_points=answers.by_bone(probability).operating_points,
+        cube_operating_points=place_points(reference, probability),
     )
 
 
@@ -253,7 +229,7 @@ def publish_volume(
         training=facts,
     )
     (folder / "card.md").write_text(_card(manifest), encoding="utf-8")
-    return write_volume_bundle(folder, manifest)
+    return VolumeBundle.write(folder, manifest)
 
 
 def predictions_table(name: str, answers: CubesOutOfFold) -> PredictionTable:
@@ -335,12 +311,6 @@ def _left_out(cubes: Sequence[PlacedCube], answers: CubeAnswers, patient: str) -
         answers.logits[inside].astype(np.float64),
         answers.maps.reshape(len(inside), -1).max(axis=1)[inside].astype(np.float64),
     )
-
-
-def _points(reference: npt.NDArray[np.int_], probability: Floats) -> OperatingPoints:
-    sensitive = threshold_for_sensitivity(reference, probability, _SENSITIVITY)
-    specific = min(threshold_for_specificity(reference, probability, _SPECIFICITY), 1.0)
-    return OperatingPoints(min(sensitive, specific), specific)
 
 
 def _facts(

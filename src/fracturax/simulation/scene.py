@@ -142,7 +142,7 @@ def _compiled_rays() -> ModuleType:
     try:
         from fracturax.simulation import joseph
     except ImportError as error:
-        raise MissingExtraError("imaging", verb="simulate") from error
+        raise MissingExtraError("imaging", verb="casting rays through a CT") from error
     return joseph
 
 

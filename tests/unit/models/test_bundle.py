@@ -22,11 +22,11 @@ from fracturax.models.bundle import (
     load_bundle,
     write_bundle,
 )
-from fracturax.models.fused_bundle import load_fused_bundle
+from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.scope import ScopeModel
 from fracturax.models.sealed import MANIFEST
 from fracturax.models.store import packaged_bundles
-from fracturax.models.volume_bundle import load_volume_bundle
+from fracturax.models.volume_bundle import VolumeBundle
 from fracturax.transforms.plan import PreprocessingPlan
 
 FILES = ("model.onnx", "model.safetensors", "scope.safetensors", "card.md", MANIFEST)
@@ -273,5 +273,5 @@ def test_the_bundles_that_come_with_the_package_are_whole_and_without_pickle() -
 
 def test_the_fusion_that_comes_with_the_package_goes_with_its_ct_model() -> None:
     folders = packaged_bundles()
-    fused, ct = load_fused_bundle(folders["fused"]), load_volume_bundle(folders["ct"])
+    fused, ct = FusedBundle.load(folders["fused"]), VolumeBundle.load(folders["ct"])
     assert fused.manifest.volume_sha256 == ct.sha256

@@ -20,9 +20,8 @@ from fracturax.models.volume import build_volume_network
 from fracturax.models.volume_bundle import (
     GRAPH,
     OUTPUTS,
+    VolumeBundle,
     VolumeManifest,
-    load_volume_bundle,
-    write_volume_bundle,
 )
 from fracturax.models.volume_reader import VolumePredictor
 from fracturax.pipelines.read import report
@@ -52,14 +51,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         operating_points=OperatingPoints(0.0, 1.0),
         cube_operating_points=OperatingPoints(0.0, 1.0),
     )
-    write_volume_bundle(place, manifest)
+    VolumeBundle.write(place, manifest)
     return place
 
 
 @pytest.fixture(scope="module")
 def reader(folder: Path) -> VolumePredictor:
     """Its reader."""
-    return VolumePredictor(load_volume_bundle(folder), threads=1)
+    return VolumePredictor(VolumeBundle.load(folder), threads=1)
 
 
 def synthetic_ct(spacing: tuple[float, float, float] = (2.0, 1.5, 1.5)) -> Volume:
@@ -176,4 +175,4 @@ def test_the_bundle_is_known_by_what_it_reads(folder: Path) -> None:
     with pytest.raises(ModelError, match="reads CT"):
         load_bundle(folder)
     with pytest.raises(ModelError, match="no bundle of the CT stream"):
-        load_volume_bundle(Path(load_reader("xray").bundle.folder))
+        VolumeBundle.load(Path(load_reader("xray").bundle.folder))

@@ -16,10 +16,10 @@ from fracturax.core.geometry import Geometry
 from fracturax.core.image import Acquisition, Radiograph, Volume
 from fracturax.core.prediction import Predictor
 from fracturax.core.study import Study
-from fracturax.models.fused_bundle import is_fused_bundle, load_fused_bundle
+from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.fused_runtime import FusedNetwork, Streams
 from fracturax.models.readers import ReaderByImage, load_reader
-from fracturax.models.volume_bundle import load_volume_bundle
+from fracturax.models.volume_bundle import VolumeBundle
 from fracturax.models.volume_reader import VolumePredictor
 from fracturax.pipelines.explain_fusion import explain_radiomics
 from fracturax.pipelines.pair_reader import PairReader
@@ -30,7 +30,8 @@ from fracturax.reporting.document import schema
 from fracturax.reporting.page import report_page
 from fracturax.reporting.picture import draw_picture
 from fracturax.simulation.cone_beam import Pose
-from tiny_fusion import BEAM, film_of, synthetic_ct, write_tiny_fusion, write_tiny_volume
+from synthetic_pair import BEAM, film_of, synthetic_ct
+from tiny_fusion import write_tiny_fusion, write_tiny_volume
 
 HINT = FilmHint(pose=Pose((8.0, 0.0, 2.0), (0.0, 0.0, 0.0)), pixel_mm=1.6)
 
@@ -53,10 +54,10 @@ def make_reader(folders: tuple[Path, Path]) -> Callable[..., PairReader]:
             return load_reader("xray", threads=1)
 
         def volumes() -> Predictor:
-            return VolumePredictor(load_volume_bundle(ct), threads=1)
+            return VolumePredictor(VolumeBundle.load(ct), threads=1)
 
         def fused() -> FusedNetwork:
-            return FusedNetwork(load_fused_bundle(folders[1]), threads=1)
+            return FusedNetwork(FusedBundle.load(folders[1]), threads=1)
 
         return PairReader(ReaderByImage(films, volumes), fused=fused, hint=hint)
 
@@ -236,14 +237,14 @@ def test_a_fusion_goes_with_its_own_ct_model(
 
 
 def test_the_bundle_is_known_by_what_it_reads(folders: tuple[Path, Path]) -> None:
-    assert is_fused_bundle(folders[1]) and not is_fused_bundle(folders[0])
+    assert FusedBundle.lies_in(folders[1]) and not FusedBundle.lies_in(folders[0])
     with pytest.raises(ModelError, match="is no bundle of a fusion"):
-        load_fused_bundle(folders[0])
+        FusedBundle.load(folders[0])
 
 
 @pytest.fixture(scope="module")
 def network(folders: tuple[Path, Path]) -> FusedNetwork:
-    return FusedNetwork(load_fused_bundle(folders[1]), threads=1)
+    return FusedNetwork(FusedBundle.load(folders[1]), threads=1)
 
 
 def some_streams(network: FusedNetwork, *names: str) -> Streams:

@@ -11,7 +11,7 @@ import pytest
 
 from fracturax.core.errors import DataError
 from fracturax.datasets.pairs import open_pairs
-from fracturax.models.fused_bundle import load_fused_bundle
+from fracturax.models.fused_bundle import FusedBundle
 from fracturax.models.fused_runtime import FusedNetwork, Streams
 from fracturax.pipelines.describe_pairs import CT_TABLE, describe_pairs
 from fracturax.pipelines.fusion_calibration import PREVALENCE, calibrated, even_weights, fit_logit
@@ -72,7 +72,7 @@ def test_every_case_and_subset_has_an_answer_out_of_fold(root: Path, run: Fusion
 
 def test_the_bundle_reads_every_subset(run: FusionOutOfFold) -> None:
     assert run.bundle is not None
-    bundle = load_fused_bundle(run.bundle.folder)
+    bundle = FusedBundle.load(run.bundle.folder)
     assert "3 patients" in bundle.card and "Research use only" in bundle.card
     assert len(bundle.manifest.calibrations) == 15
     assert dict(bundle.manifest.training)["places"] == "18"

@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file
 
 from fracturax.core.errors import ConfigError, DataError
-from fracturax.models.volume_bundle import load_volume_bundle
+from fracturax.models.volume_bundle import VolumeBundle
 from fracturax.pipelines.train_volume import train_volume
 from fracturax.pipelines.volume_cubes import read_cubes
 from fracturax.training.volume import StoredCube, change_cube, train_volume_network
@@ -86,7 +86,7 @@ def test_pairs_become_a_calibrated_bundle_with_answers_out_of_fold(tmp_path: Pat
     assert len(read_cubes(tmp_path / "pairs")) == 18
     trained = train_volume(TINY, root=tmp_path / "pairs", out=tmp_path / "run", show_progress=False)
     assert trained.bundle is not None
-    assert load_volume_bundle(trained.bundle.folder).sha256 == trained.bundle.sha256
+    assert VolumeBundle.load(trained.bundle.folder).sha256 == trained.bundle.sha256
     assert "3 patients" in trained.bundle.card and "research" in trained.bundle.card
     kept = load_file(tmp_path / "run" / "002" / "features.safetensors")
     assert kept["features"].shape[0] == kept["logit"].shape[0] == 18
