@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageDraw
+from PIL import ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from fracturax.core.errors import UnknownNameError
@@ -194,40 +194,89 @@ def _draw_film(
     draw.text((canvas.width - px(2), px(3)), name, font=face, fill=SOFT_INK, anchor="ra")
     # Drawn on a layer of the film's own size: no frame or label reaches over its edge.
     layer = PillowImage.fromarray(grey).convert("RGB")
-    for projected in sorted(answer.projections, key=lambda one: one.probability):
-        label = f"CT {percent(projected.probability)}"
-        _draw_box(layer, projected.box, scale, label, PROJECTED_COLOR, is_dashed=True)
-    for finding in sorted(view.findings, key=lambda one: one.probability):
-        in_doubt = finding.certainty == "doubt"
-        label = percent(finding.probability) + (" ?" if in_doubt else "")
-        color = BOX_COLOR[finding.certainty]
-        _draw_box(layer, finding.box, scale, label, color, is_dashed=in_doubt)
+    projected = [
+        _Mark(one.box, f"CT {percent(one.probability)}", PROJECTED_COLOR, is_dashed=True)
+        for one in sorted(answer.projections, key=lambda one: one.probability)
+    ]
+    found = [
+        _Mark(
+            one.box,
+            percent(one.probability) + (" ?" if one.certainty == "doubt" else ""),
+            BOX_COLOR[one.certainty],
+            is_dashed=one.certainty == "doubt",
+        )
+        for one in sorted(view.findings, key=lambda one: one.probability)
+    ]
+    _draw_marks(layer, [*projected, *found], scale)
     canvas.paste(layer, (0, head))
     return canvas, Placement(film.name, head, 0, rows, columns, scale)
 
 
-def _draw_box(
-    layer: PillowImage.Image, box: Box, scale: float, label: str, color: str, *, is_dashed: bool
-) -> None:
+@dataclass(frozen=True)
+class _Mark:
+    """A box on a film and what is written beside it."""
+
+    box: Box
+    label: str
+    color: str
+    is_dashed: bool
+
+
+def _draw_marks(layer: PillowImage.Image, marks: Sequence[_Mark], scale: float) -> None:
+    """Draw boxes, later ones over earlier ones, and their labels where there is room.
+
+    A label that would lie over that of a later box is left out: two on one spot cannot be read.
+    """
     draw = ImageDraw.Draw(layer)
-    width = max(2, round(max(layer.size) / 450))
-    row_min, column_min, row_max, column_max = (side * scale for side in box.as_tuple())
+    face = font(max(13, round(max(layer.size) / 55)))
+    frames = [_draw_frame(draw, layer.size, mark, scale) for mark in marks]
+    taken: list[tuple[int, int, int, int]] = []
+    for mark, frame in reversed(list(zip(marks, frames, strict=True))):
+        spot = _label_spot(draw, layer.size, mark.label, frame, face)
+        if any(_overlap(spot, other) for other in taken):
+            continue
+        taken.append(spot)
+        left, top, right, bottom = spot
+        draw.rectangle((left, top, right, bottom - 1), fill=_BLACK)
+        draw.text((left + 5, top + 2), mark.label, font=face, fill=mark.color)
+
+
+def _draw_frame(
+    draw: ImageDraw.ImageDraw, size: tuple[int, int], mark: _Mark, scale: float
+) -> tuple[int, int, int, int]:
+    """Draw a box's frame; return its left, top, right and bottom."""
+    width = max(2, round(max(size) / 450))
+    row_min, column_min, row_max, column_max = (side * scale for side in mark.box.as_tuple())
     # The frame lies outside the box; at the border of the film it moves in so as to be seen.
     left, top = max(math.floor(column_min) - width, 0), max(math.floor(row_min) - width, 0)
-    right = min(math.ceil(column_max) + width, layer.width)
-    bottom = min(math.ceil(row_max) + width, layer.height)
-    dash, space = (7 * width, 4 * width) if is_dashed else (10**6, 0)
+    right = min(math.ceil(column_max) + width, size[0])
+    bottom = min(math.ceil(row_max) + width, size[1])
+    dash, space = (7 * width, 4 * width) if mark.is_dashed else (10**6, 0)
     for start in range(left, right, dash + space):
         end = min(start + dash, right) - 1
-        draw.rectangle((start, top, end, top + width - 1), fill=color)
-        draw.rectangle((start, bottom - width, end, bottom - 1), fill=color)
+        draw.rectangle((start, top, end, top + width - 1), fill=mark.color)
+        draw.rectangle((start, bottom - width, end, bottom - 1), fill=mark.color)
     for start in range(top, bottom, dash + space):
         end = min(start + dash, bottom) - 1
-        draw.rectangle((left, start, left + width - 1, end), fill=color)
-        draw.rectangle((right - width, start, right - 1, end), fill=color)
-    face = font(max(13, round(max(layer.size) / 55)))
-    length, line = draw.textlength(label, face) + 10, sum(face.getmetrics()) + 4
-    label_top = top - line if top >= line else min(bottom, layer.height - line)
-    label_left = max(0, min(left, layer.width - length))
-    draw.rectangle((label_left, label_top, label_left + length, label_top + line - 1), fill=_BLACK)
-    draw.text((label_left + 5, label_top + 2), label, font=face, fill=color)
+        draw.rectangle((left, start, left + width - 1, end), fill=mark.color)
+        draw.rectangle((right - width, start, right - 1, end), fill=mark.color)
+    return left, top, right, bottom
+
+
+def _label_spot(
+    draw: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    label: str,
+    frame: tuple[int, int, int, int],
+    face: ImageFont.FreeTypeFont,
+) -> tuple[int, int, int, int]:
+    """Return where a label goes, as left, top, right and bottom: over its frame, or under it."""
+    left, top, _, bottom = frame
+    length, line = round(draw.textlength(label, face)) + 10, sum(face.getmetrics()) + 4
+    above = top - line if top >= line else min(bottom, size[1] - line)
+    start = max(0, min(left, size[0] - length))
+    return start, above, start + length, above + line
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from fracturax.core.errors import UnknownNameError
+from fracturax.core.prediction import ProjectedFinding
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting import Picture, draw_picture
 from fracturax.reporting.banner import wrapped
@@ -46,6 +48,24 @@ def test_certain_is_solid_and_doubt_is_dashed(report: Report) -> None:
     # Just below each box, where no label lies.
     assert colored[260, 62:178].mean() == 1.0
     assert 0.4 < colored[380, 202:318].mean() < 0.85
+
+
+def test_of_labels_on_one_spot_the_more_probable_is_read(report: Report) -> None:
+    (answer,) = report.prediction.images
+    certain = answer.findings[0]
+    beside = replace(certain.box, row_min=certain.box.row_min + 2, row_max=certain.box.row_max + 2)
+    crowd = tuple(ProjectedFinding("ct.nii", beside, chance, "doubt") for chance in (0.5, 0.6))
+
+    def drawn(*projections: ProjectedFinding) -> np.ndarray:
+        one = replace(answer, findings=(certain,), projections=projections)
+        changed = replace(report, prediction=replace(report.prediction, images=(one,)))
+        return _film_area(draw_picture(changed))
+
+    alone, crowded = drawn(), drawn(*crowd)
+    above = slice(int(certain.box.row_min) - 24, int(certain.box.row_min) - 4)
+    # All that stands above the box is the one label, as if it were alone; the frames are there.
+    np.testing.assert_array_equal(crowded[above], alone[above])
+    assert (crowded != alone).any()
 
 
 def test_large_films_are_drawn_smaller(report_of: Callable[..., Report]) -> None:
