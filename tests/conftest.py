@@ -8,6 +8,8 @@ from pathlib import Path
 
 # One thread a worker: two workers that each want all cores wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# One runtime for all: to time them is the business of their own tests.
+os.environ.setdefault("FRACTURAX_RUNTIME", "onnxruntime")
 
 import pytest
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fracturax.models.catalog import FUSIONS
 from fracturax.models.fusion import Fusion, FusionOutput
-from fracturax.models.session import open_session
+from fracturax.models.session import OnnxRuntimeSession
 from fracturax.models.streams import INPUTS, STREAMS, StreamSizes, present_of
 from fracturax.training.export_fusion import write_fusion_graph
 
@@ -123,7 +123,7 @@ def test_it_comes_back_from_files(name: str, tmp_path: Path) -> None:
     again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     assert _same(answer, _ask(again, inputs))
     write_fusion_graph(network, inputs, tmp_path / "model.onnx")
-    session = open_session((tmp_path / "model.onnx").read_bytes(), 1)
+    session = OnnxRuntimeSession((tmp_path / "model.onnx").read_bytes(), 1)
     fed = {key: part.numpy() for key, part in zip(INPUTS, inputs, strict=True)}
     said = session.run(FusionOutput._fields, fed)
     for ours, theirs in zip(answer, said, strict=True):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from fracturax.core.errors import ModelError
 from fracturax.models.catalog import VOLUME_NETWORKS
-from fracturax.models.runtime import open_session
+from fracturax.models.session import OnnxRuntimeSession
 from fracturax.models.volume import build_volume_network
 from fracturax.models.volume_bundle import OUTPUTS
 from fracturax.training.export import write_graph
@@ -62,7 +62,7 @@ def test_its_onnx_graph_says_what_torch_says_and_its_weights_come_back(
         expected = network(cubes)
     write_graph(network, cubes[:2], tmp_path / "m.onnx", name="volumes", outputs=OUTPUTS)
     assert (tmp_path / "m.onnx").stat().st_size < 25e6
-    session = open_session((tmp_path / "m.onnx").read_bytes(), 1)
+    session = OnnxRuntimeSession((tmp_path / "m.onnx").read_bytes(), 1)
     for field, value in zip(
         session.run(OUTPUTS, {"volumes": cubes.numpy()}), expected, strict=True
     ):

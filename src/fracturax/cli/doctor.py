@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from fracturax.cli.console import JsonOption, print_json, words
 from fracturax.core.errors import FracturaXError
 from fracturax.core.provenance import software_version
+from fracturax.models.fastest import RUNTIMES
 
 _LIBRARIES = ("numpy", "opencv-python-headless", "pydicom", "onnxruntime", "nibabel")
 _CODECS = {
@@ -40,6 +41,7 @@ def doctor(as_json: JsonOption = False) -> None:
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "codecs": {name: find_spec(module) is not None for name, module in _CODECS.items()},
+        "runtimes": {name: _version(name) for name in RUNTIMES},
         "models": _models(),
         "extras": {name: not _missing(name) for name in _PUBLIC_EXTRAS},
     }

@@ -20,7 +20,7 @@ from fracturax.models.fused_bundle import (
     NUMBERS,
     FusedBundle,
 )
-from fracturax.models.session import open_session
+from fracturax.models.session import OnnxRuntimeSession
 from fracturax.models.streams import INPUTS, STREAMS
 from fracturax.transforms.detail import with_detail
 
@@ -119,8 +119,8 @@ class FusedNetwork:
 
     def __init__(self, bundle: FusedBundle, *, threads: int = 0) -> None:
         self.bundle = bundle
-        self._fusion = open_session((bundle.folder / GRAPH).read_bytes(), threads)
-        self._film = open_session((bundle.folder / FILM_GRAPH).read_bytes(), threads)
+        self._fusion = OnnxRuntimeSession((bundle.folder / GRAPH).read_bytes(), threads)
+        self._film = OnnxRuntimeSession((bundle.folder / FILM_GRAPH).read_bytes(), threads)
         self.background: dict[str, Floats] = {
             name: np.asarray(values, np.float32)
             for name, values in load((bundle.folder / NUMBERS).read_bytes()).items()

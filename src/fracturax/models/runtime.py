@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +27,9 @@ from fracturax.core.study import Study
 from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
 from fracturax.models.bundle import TURNED, Bundle, Calibration
 from fracturax.models.closer import CloserReader, mirrored_cells, same_once
+from fracturax.models.fastest import open_fastest
 from fracturax.models.scope import unsuitable_file
-from fracturax.models.session import open_session
+from fracturax.models.session import Session
 from fracturax.transforms.plan import Placement
 
 OUTPUTS = (
@@ -102,8 +102,11 @@ class XrayPredictor:
         self._identity = bundle.identity(precision)
         plan = bundle.manifest.plan
         self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, STRIDES)
-        self._session = open_session(bundle.graph(precision).read_bytes(), threads)
-        taken = self._session.get_inputs()[0].shape[1]
+        views = 2 if bundle.manifest.is_mirrored else 1
+        film = (views, plan.channels, plan.rows, plan.columns)
+        graph = bundle.graph(precision).read_bytes()
+        self._session = open_fastest(graph, threads, {"images": film})
+        taken = self._session.input_shape[1]
         if taken != plan.channels:
             raise ModelError(
                 "the graph of the bundle does not take what its plan makes of a film",
@@ -113,7 +116,10 @@ class XrayPredictor:
         self._closer: CloserReader | None = None
         closer = bundle.manifest.closer
         if closer is not None:
-            session = open_session((bundle.folder / closer.graph).read_bytes(), threads)
+            window = closer.window
+            windows = (2 * window.at_most, 1, window.size, window.size)
+            graph = (bundle.folder / closer.graph).read_bytes()
+            session = open_fastest(graph, threads, {"images": windows})
             run = partial(_run_windows, session)
             self._closer = CloserReader(run, closer, plan)
 
@@ -299,7 +305,7 @@ def box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[n
 
 
 def _run_windows(
-    session: Any, windows: npt.NDArray[np.float32]
+    session: Session, windows: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     logits, boxes = session.run(WINDOW_OUTPUTS, {"images": windows})
     return logits, boxes

@@ -13,7 +13,7 @@ from fracturax.core.errors import ModelError
 from fracturax.core.image import Radiograph
 from fracturax.core.prediction import ModelIdentity
 from fracturax.models.sealed import open_with_graphs, seal_folder
-from fracturax.models.session import open_session
+from fracturax.models.session import OnnxRuntimeSession
 from fracturax.transforms.body import fill_holes, keep_parts
 from fracturax.transforms.plan import Placement, PreprocessingPlan, fitted_shape
 
@@ -110,7 +110,7 @@ class Segmenter:
         self, graph: Path, manifest: SegmenterManifest, *, sha256: str = "", threads: int = 0
     ) -> None:
         self.manifest, self._sha256 = manifest, sha256
-        self._session = open_session(graph.read_bytes(), threads)
+        self._session = OnnxRuntimeSession(graph.read_bytes(), threads)
 
     @property
     def identity(self) -> ModelIdentity:

@@ -301,12 +301,12 @@ def _load_own(network: nn.Module, weights: str) -> None:
 def _load_slices(fine: nn.Module, coarse: nn.Module, path: Path) -> None:
     """Load torchvision's MobileNetV2 up to stride 16; what the file has beyond it is left out."""
     found = load_weights(path)
-    for part, shift in ((fine, 0), (coarse, 7)):
+    for part in (fine, coarse):
         wanted = part.state_dict()
         given = {}
         for name, value in wanted.items():
-            number, rest = name.split(".", 1)
-            key = f"features.{int(number) + shift}.{rest}"
+            # A slice of a Sequential keeps the numbers of the whole.
+            key = f"features.{name}"
             if name.endswith("num_batches_tracked"):
                 given[name] = found.get(key, value)
             elif key not in found or found[key].shape != value.shape:

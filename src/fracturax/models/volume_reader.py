@@ -24,7 +24,7 @@ from fracturax.core.prediction import (
 )
 from fracturax.core.progress import Progress, silent
 from fracturax.core.study import Study
-from fracturax.models.session import open_session
+from fracturax.models.fastest import open_fastest
 from fracturax.models.volume_bundle import OUTPUTS, VolumeBundle
 from fracturax.models.volume_scope import unsuitable_volume
 from fracturax.transforms.ct_bone import segment_ct_bone
@@ -81,7 +81,9 @@ class VolumePredictor:
         self, bundle: VolumeBundle, *, threads: int = 0, progress: Progress = silent
     ) -> None:
         self.bundle, self._progress = bundle, progress
-        self._session = open_session(bundle.graph.read_bytes(), threads)
+        side = bundle.manifest.plan.size
+        cubes = (_BATCH, 1, side, side, side)
+        self._session = open_fastest(bundle.graph.read_bytes(), threads, {"volumes": cubes})
 
     @property
     def identity(self) -> ModelIdentity:

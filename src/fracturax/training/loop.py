@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from fracturax.core.errors import ModelError
 from fracturax.training.checkpoint import Checkpoints, read_checkpoint
 from fracturax.training.recipe import Precision
 
@@ -89,9 +90,20 @@ class TrainingModule(pl.LightningModule):
         )
 
     def training_step(self, batch: Any, index: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Raises:
+            ModelError: If it is no number: nothing good comes after it.
+        """
         terms = self.terms(self.network, batch)
         loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise ModelError(
+                "the training has come to a loss that is no number",
+                got=f"{float(loss)} at step {self.steps_done}",
+                cure='lower the learning rate, or set precision = "32-true" under [optimizer]: some '
+                "processors' kernels for bfloat16 err",
+            )
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
         self._steps += 1
