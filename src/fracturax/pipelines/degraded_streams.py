@@ -21,7 +21,7 @@ from fracturax.training.fusion import Spoilt, StreamTable
 from fracturax.transforms.detail import with_detail
 from fracturax.transforms.volume_plan import VolumePlan
 
-EVERY = 5
+EVERY = 2
 """Each so many films and places are degraded, in every way: the encoders take their time."""
 DEGRADED_RUN = "degraded"
 _CROP, _CUBE, _BATCH = 112, 48, 8

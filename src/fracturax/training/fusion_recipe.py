@@ -67,7 +67,7 @@ class StreamLoss:
     """
 
     dropped: float = 0.4
-    degraded: float = 0.3
+    degraded: float = 0.5
     ranked: float = 1.0
     masks: float = 0.5
     adversarial: float = 1.0
