@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torchvision.models import mobilenet_v2
 
 from fracturax.core.errors import ModelError
 from fracturax.models.catalog import VOLUME_NETWORKS
@@ -69,11 +70,10 @@ def test_its_onnx_graph_says_what_torch_says_and_its_weights_come_back(
         scale = float(value.abs().max()) + 1
         assert np.abs(field - value.numpy()).max() < 1e-4 * scale
     save_file(network.state_dict(), tmp_path / "w.safetensors")
-    if name != "cnn_lstm":  # its weights are those of its 2-D backbone
-        torch.manual_seed(2)
-        again = build_volume_network(name, weights=str(tmp_path / "w.safetensors")).eval()
-        with torch.inference_mode():
-            assert torch.equal(again(cubes).logit, expected.logit)
+    torch.manual_seed(2)
+    again = build_volume_network(name, weights=str(tmp_path / "w.safetensors")).eval()
+    with torch.inference_mode():
+        assert torch.equal(again(cubes).logit, expected.logit)
     assert load_file(tmp_path / "w.safetensors").keys() == network.state_dict().keys()
 
 
@@ -94,3 +94,17 @@ def test_what_is_no_cube_is_refused(name: str) -> None:
 def test_the_shipped_densenet_fits_a_package_as_halves() -> None:
     network = build_volume_network("densenet121_3d")
     assert sum(2 * one.numel() for one in network.state_dict().values()) < 15e6
+
+
+def test_slices_begin_from_mobilenet_in_torchvisions_layout(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    whole = mobilenet_v2(weights=None).features
+    save_file(
+        {f"features.{name}": value.contiguous() for name, value in whole.state_dict().items()},
+        tmp_path / "mobilenet_v2.safetensors",
+    )
+    network = build_volume_network("cnn_lstm", weights=str(tmp_path / "mobilenet_v2.safetensors"))
+    planes = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        said = network.eval().coarse(network.fine(planes))
+        assert torch.equal(said, whole.eval()[:14](planes))

@@ -3,7 +3,7 @@
     python benchmarks/accuracy/fusion/tables.py --root PAIRS --runs RUNS --out OUT
 
 `RUNS` holds the runs of the streams (`film-stream`, `ct-densenet121`; `film-transformer` where it
-was made). Degraded streams (`degraded`: each fifth film and cube) are made where they are missing.
+was made). Degraded streams (`degraded`: each second film and cube) are made where they are missing.
 Four patients, simulated films: a proof
 that the system works, not that it is clinically better.
 """

@@ -213,7 +213,8 @@ class CnnLstm(nn.Module):
         hidden: Units of the LSTM in each direction.
         step: Every so many slices one is looked at; its neighbours lie `step / 2` away. 2, 4 or 8.
         dropout: Share of the joined channels that training drops.
-        weights: `random`, or the path of MobileNetV2's weights in torchvision's layout.
+        weights: `random`, or the path of a safetensors file: in this network's layout, or
+            MobileNetV2's weights in torchvision's.
 
     References:
         The leading solutions of the RSNA 2022 Cervical Spine Fracture Detection challenge, as
@@ -228,11 +229,13 @@ class CnnLstm(nn.Module):
 
         layers = mobilenet_v2(weights=None).features
         self.fine, self.coarse = layers[:7], layers[7:14]
-        if weights != "random":
-            _load_slices(self.fine, self.coarse, Path(weights))
         self.step = step
         self.lstm = nn.LSTM(96, hidden, batch_first=True, bidirectional=True)
         self.evidence = Evidence((32, 96, 2 * hidden), width=_WIDTH, dropout=dropout)
+        if weights != "random" and _is_of_slices(Path(weights)):
+            _load_slices(self.fine, self.coarse, Path(weights))
+        else:
+            _load_own(self, weights)
 
     def forward(self, volumes: Tensor) -> VolumeOutput:
         """Return logit, features and map of cubes `(b, 1, d, h, w)`."""
@@ -296,6 +299,11 @@ def _load_own(network: nn.Module, weights: str) -> None:
             cure="give its own layout, or weights = 'random'",
         )
     network.load_state_dict(found)
+
+
+def _is_of_slices(path: Path) -> bool:
+    """Whether a file holds a 2-D network in torchvision's layout."""
+    return any(name.startswith("features.") for name in load_weights(path))
 
 
 def _load_slices(fine: nn.Module, coarse: nn.Module, path: Path) -> None:

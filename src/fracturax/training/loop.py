@@ -100,9 +100,9 @@ class TrainingModule(pl.LightningModule):
         if not torch.isfinite(loss):
             raise ModelError(
                 "the training has come to a loss that is no number",
-                got=f"{float(loss)} at step {self.steps_done}",
-                cure='lower the learning rate, or set precision = "32-true" under [optimizer]: some '
-                "processors' kernels for bfloat16 err",
+                got=f"{float(loss.detach())} at step {self.steps_done}",
+                cure='lower the learning rate, or set precision = "32-true" under [optimizer]: '
+                "kernels for bfloat16 err on some processors",
             )
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
