@@ -3,10 +3,8 @@
     python benchmarks/speed/reading.py --root ../shared/data [--films 300] [--out FILE]
 
 Measures, on this machine, with medians of several runs:
-  film     a JPEG 2000 film from file to JSON in a warm process, and its decoding alone, with the
-           runtime that is chosen and with each that is installed
-  network  the graph on one film on each runtime, beside the same weights in torch eager (needs
-           `train`); and how far probabilities of FracAtlas films differ between runtimes
+  film     a JPEG 2000 film from file to JSON in a warm process, and its decoding alone
+  network  the ONNX graph on one film, beside the same weights in torch eager (needs `train`)
   folder   FracAtlas images from files to JSON and table, images a second
   cold     `fracturax read` of one film as a whole process
   memory   the same folder and film in a process of its own: resident memory at its highest and
@@ -24,10 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +32,12 @@ import pydicom
 
 import fracturax as fx
 from fracturax.imaging import find_studies
-from fracturax.models.fastest import RUNTIME_VARIABLE, RUNTIMES
-from fracturax.models.runtime import OUTPUTS
+from fracturax.models.session import OnnxRuntimeSession
 from fracturax.pipelines.read import read_to_folder
 from fracturax.reporting import document_text
 
 HERE = Path(__file__).parent
 FILM = Path("dicom/hip_radiograph_j2k.dcm")
-_COMPARED = 100
 
 
 def median_s(work: Callable[[], object], *, runs: int) -> float:
@@ -112,50 +106,17 @@ def measure_film(path: Path) -> dict[str, float]:
     }
 
 
-def measure_runtimes(root: Path) -> dict[str, dict[str, float]]:
-    """Measure one film from memory to answer on each runtime, and how far their answers differ."""
-    film = fx.open(root / FILM).radiographs[0]
-    others = [fx.open(path).radiographs[0] for path in chosen_films(root / "fracatlas", _COMPARED)]
-    found, first = {}, None
-    for name in installed():
-        with named(name):
-            model = fx.load("xray")
-        chances = np.array([model.predict_image(one).probability or 0.0 for one in others])
-        first = chances if first is None else first
-        found[name] = {
-            "infer_s": median_s(partial(model.infer, film), runs=25),
-            "films_compared": len(others),
-            "largest_difference_of_a_probability": float(np.abs(chances - first).max()),
-        }
-    return found
-
-
-def installed() -> list[str]:
-    """Return the runtimes that are installed."""
-    return [name for name in RUNTIMES if find_spec(name) is not None]
-
-
-@contextmanager
-def named(runtime: str) -> Iterator[None]:
-    """Name the runtime of models that are loaded inside."""
-    os.environ[RUNTIME_VARIABLE] = runtime
-    try:
-        yield
-    finally:
-        del os.environ[RUNTIME_VARIABLE]
-
-
 def measure_network(path: Path) -> dict[str, float]:
     """Measure the graph of one film, mirrored image included, beside torch eager."""
     model = fx.load("xray")
     values, _ = model.bundle.manifest.plan.apply(fx.open(path).radiographs[0].pixels)
     images = np.stack([values, values[:, ::-1]])[:, None]
     feed = {"images": np.ascontiguousarray(images)}
-    graph = model.bundle.graph().read_bytes()
     seconds = {}
-    for name in installed():
-        session = RUNTIMES[name](graph, 0)
-        seconds[f"{name}_s"] = median_s(partial(session.run, OUTPUTS, feed), runs=25)
+    for precision, _ in model.bundle.manifest.graphs:
+        session = OnnxRuntimeSession(model.bundle.graph(precision).read_bytes(), 0)
+        run = partial(session.run, session.output_names, feed)
+        seconds[f"onnxruntime_{precision}_s"] = median_s(run, runs=25)
     try:
         import torch
 
@@ -168,9 +129,8 @@ def measure_network(path: Path) -> dict[str, float]:
     tensor = torch.from_numpy(feed["images"])
     with torch.inference_mode():
         seconds["torch_eager_s"] = median_s(lambda: network(tensor), runs=15)
-    for name in installed():
-        ratio = seconds["torch_eager_s"] / seconds[f"{name}_s"]
-        seconds[f"{name}_times_faster_than_torch"] = ratio
+    shipped = seconds[f"onnxruntime_{model.identity.precision}_s"]
+    seconds["times_faster_than_torch"] = seconds["torch_eager_s"] / shipped
     return seconds
 
 
@@ -214,11 +174,9 @@ def main() -> None:
     film = options.root / FILM
     result: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "runtime": type(fx.load("xray")._session).__name__,
         "film": measure_film(film),
         "folder": measure_folder(options.root / "fracatlas" / "images", options.films),
     }
-    result["runtimes"] = measure_runtimes(options.root)
     result["memory"] = measure_memory(options.root, options.films)
     result["network"] = measure_network(film)
     result["cold"] = measure_cold(film)
