@@ -18,14 +18,13 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from fracturax.evaluation import PredictionTable
-from fracturax.evaluation.guarantee import Promise, Triage, prove_triage
+from fracturax.evaluation.guarantee import Promise, Triage, doubt_curve, prove_triage
 
 HERE = Path(__file__).parent
 TABLE = HERE.parent / "xray" / "out_of_fold.csv"
 SITES, SEED = 1000, 0
 SIZES = (500, 1000, 2000)
 PROMISES = (Promise(0.7, 0.95), Promise(0.75, 0.95), Promise(0.8, 0.96))
-CURVE = tuple((ppv, npv) for npv in (0.93, 0.95, 0.97) for ppv in (0.6, 0.7, 0.8, 0.9))
 
 Values = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -81,11 +80,11 @@ def main() -> None:
     rows = [
         simulate(probability, reference, promise, size) for promise in PROMISES for size in SIZES
     ]
-    curve = []
-    for ppv, npv in CURVE:
-        triage = prove_triage(probability, reference, Promise(ppv, npv))
-        curve.append({"ppv": ppv, "npv": npv, "low": triage.low, "high": triage.high,
-                      "doubt": triage.abstention})  # fmt: skip
+    curve = [
+        {"ppv": promise.ppv, "npv": promise.npv, "low": found.low, "high": found.high,
+         "doubt": found.abstention}
+        for promise, found in doubt_curve(probability, reference)
+    ]  # fmt: skip
     result = {"seed": SEED, "population": len(table), "sites": rows, "curve": curve}
     (HERE / "guarantee.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     lines = [

@@ -24,6 +24,8 @@ THRESHOLDS: Values = expit(np.arange(-64, 65) / 8)
 
 
 _MARGIN = 5
+CURVE_PPV, CURVE_NPV = (0.6, 0.7, 0.8, 0.9), (0.93, 0.95, 0.97)
+"""Promises that a card tells the price of."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,33 @@ def prove_triage(probability: npt.ArrayLike, reference: npt.ArrayLike, promise: 
     lower = 0.0 if low is None else min(low, upper)
     doubt = float(((scores >= lower) & (scores < upper)).mean()) if scores.size else 1.0
     return Triage(lower, upper, len(scores), doubt)
+
+
+def doubt_curve(
+    probability: npt.ArrayLike, reference: npt.ArrayLike
+) -> tuple[tuple[Promise, Triage], ...]:
+    """Return what is proven, and how many cases stay in doubt, for promises from lax to strict.
+
+    Args:
+        probability: Of a fracture, shape `(n,)`.
+        reference: 1 where there is one, shape `(n,)`.
+
+    Returns:
+        One pair each of the NPV in `CURVE_NPV` and PPV in `CURVE_PPV`, PPV fastest.
+
+    Raises:
+        DataError: If the shapes differ, or a value is none.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> probability = generator.random(2000)
+        >>> curve = doubt_curve(probability, generator.random(2000) < probability)
+        >>> promise, found = curve[-1]
+        >>> promise.npv, promise.ppv, round(found.abstention, 2)
+        (0.97, 0.9, 0.81)
+    """
+    promises = [Promise(ppv, npv) for npv in CURVE_NPV for ppv in CURVE_PPV]
+    return tuple((one, prove_triage(probability, reference, one)) for one in promises)
 
 
 def cases_needed(promise: Promise) -> tuple[int, int]:

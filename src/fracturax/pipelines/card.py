@@ -78,6 +78,7 @@ def write_card(
         network=NETWORKS[manifest.network],
         notice=RESEARCH_USE_NOTICE,
         dropped=_by_reason(dropped),
+        promises=_promises(results["guarantee"]),
         leftover=results["leftover"],
         balance=results["recipe"]["data"]["balance"],
         lift=dict(
@@ -108,6 +109,18 @@ def _further(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     ]
     rows = {row["metric"]: row for part in parts for row in part["rows"]}
     return [(words, rows[metric]) for metric, words in _FURTHER.items() if metric in rows]
+
+
+def _promises(curve: Sequence[Mapping[str, Any]]) -> dict[float, dict[float, str]]:
+    """Return what a promised NPV and PPV leave in doubt, in words, by both."""
+    said: dict[float, dict[float, str]] = {}
+    for one in curve:
+        unproven = [name for name, side in (("NPV", "low"), ("PPV", "high")) if one[side] is None]
+        doubt = f"{one['doubt']:.0%}"
+        said.setdefault(one["npv"], {})[one["ppv"]] = (
+            f"{doubt} ({' and '.join(unproven)} not proven)" if unproven else doubt
+        )
+    return said
 
 
 def _by_reason(dropped: Sequence[DroppedCase]) -> dict[str, list[str]]:

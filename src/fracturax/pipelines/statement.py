@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fracturax.core.provenance import sha256_of_file
 from fracturax.evaluation import ImageDetections, PredictionTable
+from fracturax.evaluation.guarantee import doubt_curve
 from fracturax.evaluation.localization import read_boxes, write_boxes
 from fracturax.pipelines.box_report import BoxReport
 from fracturax.pipelines.evaluation_page import write_evaluation
@@ -65,7 +66,31 @@ def state(
     assessed = table.is_assessed
     shown = {name: values[assessed] for name, values in units.columns.items()}
     films = count_films(shown, table.reference[assessed])
-    stated = {**document, "report": numbers, "films_of_subgroups": films}
+    stated = {
+        **document,
+        "report": numbers,
+        "films_of_subgroups": films,
+        "guarantee": _price_of_promises(table),
+    }
     text = json.dumps(stated, indent=1, sort_keys=True) + "\n"
     (results / NUMBERS).write_text(text, encoding="utf-8")
     return stated
+
+
+def _price_of_promises(table: PredictionTable) -> list[dict[str, float | None]]:
+    """Return how many films a guarantee leaves in doubt, all of them being a site's sample.
+
+    A side that nothing proves has no threshold.
+    """
+    assessed = table.is_assessed
+    curve = doubt_curve(table.probability[assessed], table.reference[assessed])
+    return [
+        {
+            "ppv": promise.ppv,
+            "npv": promise.npv,
+            "low": found.low or None,
+            "high": found.high if found.high < 1 else None,
+            "doubt": found.abstention,
+        }
+        for promise, found in curve
+    ]
