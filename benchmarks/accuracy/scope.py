@@ -1,11 +1,13 @@
 """What the scope check of the packaged model refuses.
 
-    python benchmarks/accuracy/scope.py --kind NAME FOLDER [--kind NAME FOLDER ...]
+    python benchmarks/accuracy/scope.py [--kind NAME FOLDER ...] [--trunk CT] [--noise]
 
 Reads every picture (JPEG, PNG) below each folder as one grey film, and every NIfTI volume as
 three slices along each axis in a bone and a soft-tissue window, as a screenshot of a viewer would
 show them; colour and modality, which the check would refuse by the file alone, are taken away.
-Writes `xray/scope.json`: by kind, how many were assessed and which.
+`--trunk` takes simulated films of a CT of a trunk, five heights in four views. `--noise` draws
+images of noise. Writes `xray/scope.json`: by kind, how many were assessed and which, and the
+bundle; kinds that were measured before and are not named stay as they are.
 """
 
 from __future__ import annotations
@@ -18,14 +20,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
+from scipy.ndimage import gaussian_filter
 
-from fracturax.core.image import Radiograph
+import fracturax as fx
+from fracturax.core.image import Radiograph, Volume
 from fracturax.models.bundle import load_bundle
 from fracturax.models.runtime import XrayPredictor
+from fracturax.simulation.cone_beam import VIEWS, ConeBeam
+from fracturax.simulation.film import Exposure, expose
+from fracturax.simulation.scene import Scene
 
 HERE = Path(__file__).parent
 SMALLEST, LARGEST = 96, 2000
 WINDOWS = {"bone": (-450.0, 1050.0), "soft": (-160.0, 240.0)}
+HEIGHTS_MM = (-80, -40, 0, 40, 80)
 Film = npt.NDArray[np.float32]
 
 
@@ -59,21 +67,58 @@ def slices_of(path: Path) -> Iterator[tuple[str, Film]]:
                 yield f"{path.name} {axis} {share} {name}", np.ascontiguousarray(shown)
 
 
+def trunk_films(path: Path) -> Iterator[tuple[str, Film]]:
+    """Yield simulated films of a CT: no limb, though a hip may reach into the lowest."""
+    ct = fx.open(path).images[0]
+    assert isinstance(ct, Volume)
+    scene = Scene(ct)
+    across, back, up = scene.center_mm
+    for view, pose in VIEWS.items():
+        for height in HEIGHTS_MM:
+            beam = ConeBeam(
+                1150, 900, rows=512, columns=430, pixel_mm=(0.8, 0.8), pose=pose,
+                center_mm=(across, back, up + height),
+            )  # fmt: skip
+            film = expose(scene.cast(beam), Exposure(), rng=np.random.default_rng(0))
+            yield f"{view} {height:+d} mm", film.pixels
+
+
+def noise_images() -> Iterator[tuple[str, Film]]:
+    """Yield images of noise: white, and ever smoother."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        for sigma in (0, 1, 3, 9, 27):
+            rough = gaussian_filter(rng.normal(size=(454, 373)), sigma)
+            low, high = rough.min(), rough.max()
+            yield f"noise {seed}, {sigma} pixels", ((rough - low) / (high - low)).astype(np.float32)
+
+
 def main() -> None:
     """Measure and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", nargs=2, action="append", metavar=("NAME", "FOLDER"), default=[])
+    parser.add_argument("--trunk", type=Path, metavar="CT")
+    parser.add_argument("--noise", action="store_true")
     parser.add_argument("--out", type=Path, default=HERE / "xray" / "scope.json")
     options = parser.parse_args()
     reader = XrayPredictor(load_bundle("xray"))
-    kinds = {}
-    for kind, folder in options.kind:
-        answers = {
-            name: reader.predict_image(Radiograph(film)) for name, film in films_in(Path(folder))
-        }
+    sources = {kind: films_in(Path(folder)) for kind, folder in options.kind}
+    if options.trunk is not None:
+        sources["simulated films of a trunk"] = trunk_films(options.trunk)
+    if options.noise:
+        sources["noise"] = noise_images()
+    before = json.loads(options.out.read_text("utf-8"))["kinds"] if options.out.is_file() else {}
+    kinds = dict(before)
+    for kind, images in sources.items():
+        answers = {name: reader.predict_image(Radiograph(film)) for name, film in images}
         assessed = sorted(name for name, one in answers.items() if one.status != "not_assessed")
-        kinds[kind] = {"images": len(answers), "assessed": len(assessed), "which": assessed}
-    result = {"bundle_sha256": reader.bundle.sha256, "kinds": kinds}
+        kinds[kind] = {
+            "images": len(answers),
+            "assessed": len(assessed),
+            "which": assessed,
+            "bundle_sha256": reader.bundle.sha256,
+        }
+    result = {"kinds": kinds}
     text = json.dumps(result, indent=1) + "\n"
     options.out.write_text(text, encoding="utf-8")
     print(text)
