@@ -1,4 +1,4 @@
-"""`fracturax readers`: what a reader study says, and how large the next one has to be."""
+"""`fracturax readers`: the forms of a study, what it says, and how large the next one has to be."""
 
 from __future__ import annotations
 
@@ -50,12 +50,14 @@ ThresholdOption = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     group = typer.Typer(
-        help="Analyse a reader study, or plan one.",
+        help="Plan a reader study, write its forms, analyse it.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     group.command("analyse")(analyse)
     group.command("plan")(plan)
+    group.command("form")(form)
+    group.command("collect")(collect)
     app.add_typer(group, name="readers")
 
 
@@ -167,6 +169,57 @@ def plan(
     words.print("readers   cases   power", markup=False)
     for one in plans:
         words.print(f"{one.readers:>7}  {one.cases:>6}  {one.power:.4f}", markup=False)
+
+
+def form(
+    cases: Annotated[Path, typer.Argument(help="Cases with their truth (CSV: case, truth).")],
+    readers: Annotated[str, typer.Option("--readers", help="Names of the readers, with commas.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the forms.")],
+    treatments: Annotated[
+        str, typer.Option("--treatments", help="How cases are read, with commas.")
+    ] = "alone,with AI",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the orders.", min=0)] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an empty form for each reader: a fully crossed study in balanced, drawn orders."""
+    from fracturax.pipelines.reader_forms import write_forms
+
+    names, ways = _parse_names(readers), _parse_names(treatments)
+    made = write_forms(cases, readers=names or (), treatments=ways or (), out=out, seed=seed)
+    if as_json:
+        print_json(
+            {
+                "folder": str(made.folder),
+                "cases": made.cases,
+                "readers": list(made.readers),
+                "treatments": list(made.treatments),
+            }
+        )
+        return
+    words.print(
+        f"{len(made.readers)} forms of {made.cases} cases in {len(made.treatments)} sessions: "
+        f"{made.folder}; key.csv holds the truth and is for no reader",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def collect(
+    folder: Annotated[Path, typer.Argument(help="Folder of filled forms and their key.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table of ratings to write (CSV).")],
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave out what has no rating.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Join filled forms to the table that `fracturax readers analyse` takes."""
+    from fracturax.pipelines.reader_forms import collect_forms
+
+    count = collect_forms(folder, out=out, allow_missing=allow_missing)
+    if as_json:
+        print_json({"readings": count, "table": str(out)})
+    else:
+        words.print(f"{count} readings: {out}", markup=False, soft_wrap=True)
 
 
 def _components(
