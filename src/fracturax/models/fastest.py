@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ RUNTIMES: dict[str, Callable[[bytes, int], Session]] = {
 }
 """All runtimes; the first is always installed, and the one the others are compared with."""
 CLOSE = 2e-3
-"""Difference of an output from the first runtime's, relative to its largest value, at most."""
+"""Difference of an output from the first runtime's, at most: a share of its largest value, or of 1
+where that is more."""
 _FIRST = next(iter(RUNTIMES))
 _RUNS = 3
 _LARGEST_KEPT = 1 << 20
@@ -86,7 +87,7 @@ def _timed(graph: bytes, threads: int, example: Arrays) -> tuple[str | None, Ses
         try:
             other = opened(graph, threads)
             said = other.run(outputs, example)
-        except (FracturaXError, RuntimeError):  # of a graph that it cannot run, somebody else can
+        except (FracturaXError, RuntimeError, ValueError):  # what it cannot run, the first can
             continue
         if not all(_close(one, wanted) for one, wanted in zip(said, expected, strict=True)):
             continue
@@ -112,9 +113,17 @@ def _close(said: np.ndarray, wanted: np.ndarray) -> bool:
 
 
 def _key(graph: bytes, threads: int) -> str:
-    versions = ",".join(f"{name} {version(name)}" for name in RUNTIMES)
+    versions = ",".join(f"{name} {_version(name)}" for name in RUNTIMES)
     said = f"{hashlib.sha256(graph).hexdigest()} {threads} {versions} {_processor()}"
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _version(name: str) -> str:
+    """Return a runtime's version; a build of another name than its module has none here."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _processor() -> str:
@@ -136,7 +145,7 @@ def _kept() -> dict[str, str]:
     try:
         with _file().open("rb") as stream:
             found = json.loads(stream.read(_LARGEST_KEPT))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: nobody's home, in a container
         return {}
     if not isinstance(found, dict):
         return {}
@@ -145,12 +154,12 @@ def _kept() -> dict[str, str]:
 
 def _keep(key: str, runtime: str) -> None:
     """Keep a choice; where nothing can be written it is made again the next time."""
-    path = _file()
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
+        path = _file()
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**_kept(), key: runtime}, indent=1, sort_keys=True)
         beside.write_text(text + "\n", encoding="utf-8")
         beside.replace(path)
-    except OSError:
+    except (OSError, RuntimeError):
         return

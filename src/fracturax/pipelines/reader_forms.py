@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +48,9 @@ def write_forms(
     """Write one form a reader for a fully crossed, counterbalanced study.
 
     There are as many sessions as treatments. In each a reader sees every case once, in an order of
-    the reader's own, treatment by treatment; half of the cases, and half of the readers, begin with
-    each treatment. Between sessions lies a pause, usually four weeks: cases are to be forgotten.
-    What is true of the cases goes into `key.csv` and into no form.
+    the reader's own, treatment by treatment; as many cases begin with each treatment as can be, and
+    from reader to reader they change. Between sessions lies a pause, usually four weeks: cases are
+    to be forgotten. What is true of the cases goes into `key.csv` and into no form.
 
     Args:
         cases: CSV table with the columns `case` and `truth` (or `reference`, or `label`).
@@ -97,14 +97,22 @@ def collect_forms(folder: Path, *, out: Path, allow_missing: bool = False) -> in
         How many readings were joined.
 
     Raises:
-        DataError: If a form or the key is missing or damaged, a rating is missing or no number, or
-            a form names a case that the key does not.
+        DataError: If a form or the key is missing or damaged, a reading or its rating is missing,
+            stands twice or is no number, or a form names a case that the key does not.
+        ConfigError: If the table would take the place of a form or of the key.
     """
+    if out.parent.resolve() == folder.resolve() and (
+        out.name == KEY or out.name.startswith("form-")
+    ):
+        raise ConfigError("the table would take the place of a form or the key", got=out.name)
+    if not out.parent.is_dir():
+        raise ConfigError("there is no such folder", got=out.parent.name)
     truth = _truth_of(folder / KEY)
     forms = sorted(folder.glob("form-*.csv"))
     if not forms:
         raise DataError("there are no forms", got=folder.name, cure="fracturax readers form")
     joined: list[tuple[object, ...]] = []
+    seen: dict[str, set[tuple[str, str]]] = {}
     for path in forms:
         reader = path.stem.removeprefix("form-")
         columns = read_columns(path, ("case", "treatment", *_FILLED))
@@ -113,6 +121,11 @@ def collect_forms(folder: Path, *, out: Path, allow_missing: bool = False) -> in
         for row, (case, treatment, rating, time_s, confidence) in enumerate(rows, 1):
             if case not in truth:
                 raise DataError(f"row {row} of {path.name} is of no case of the key", got=case)
+            if (case, treatment) in seen.setdefault(reader, set()):
+                raise DataError(
+                    f"row {row} of {path.name} is there twice", got=f"case {case}, {treatment}"
+                )
+            seen[reader].add((case, treatment))
             if rating == "" and not allow_missing:
                 raise DataError(
                     f"row {row} of {path.name} has no rating",
@@ -122,10 +135,26 @@ def collect_forms(folder: Path, *, out: Path, allow_missing: bool = False) -> in
             if rating != "":
                 known = (reader, treatment, case, int(truth[case]), rating)
                 joined.append((*known, time_s, confidence))
+    if not allow_missing:
+        _require_whole(seen, truth)
     if not joined:
         raise DataError("no form has a rating", got=f"{len(forms)} empty forms")
     _write(out, (*COLUMNS, "time_s", "confidence"), joined)
     return len(joined)
+
+
+def _require_whole(seen: dict[str, set[tuple[str, str]]], cases: Collection[str]) -> None:
+    """Refuse forms of which a reading was taken out, or one was renamed."""
+    treatments = {treatment for readings in seen.values() for _, treatment in readings}
+    for reader, readings in seen.items():
+        lost = {(case, one) for case in cases for one in treatments} - readings
+        if lost:
+            case, treatment = min(lost)
+            raise DataError(
+                f"form-{reader}.csv lacks readings that others have",
+                got=f"{len(lost)}, such as case {case}, {treatment}",
+                cure="put them back, or give --allow-missing",
+            )
 
 
 def _schedule(
@@ -133,8 +162,8 @@ def _schedule(
 ) -> list[tuple[int, int, str, str]]:
     """Return session, place in it, case and treatment of each reading of one reader."""
     # Which treatment a case begins with is the same draw for all readers, moved on by one for each.
-    first = np.random.default_rng(seed).permutation(len(cases)) % len(treatments)
-    generator = np.random.default_rng([seed, number])
+    first = np.random.default_rng([seed, 0]).permutation(len(cases)) % len(treatments)
+    generator = np.random.default_rng([seed, 1 + number])
     rows = []
     for session in range(len(treatments)):
         place = 0

@@ -239,5 +239,11 @@ def run_training(
         use_distributed_sampler=False,
     )
     trainer.fit(module, batches, watched)
+    if not all(bool(torch.isfinite(one).all()) for one in module.kept.parameters()):
+        raise ModelError(
+            "the training has come to weights that are no numbers",
+            got=f"after step {module.steps_done}",
+            cure='set precision = "32-true" under [optimizer] and train anew',
+        )
     checkpoints.finish(module)
     return Trained(module.kept.eval(), module.curves)

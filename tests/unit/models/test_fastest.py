@@ -89,6 +89,16 @@ def test_where_nothing_can_be_kept_a_session_opens(graph: bytes, home: Path) -> 
     assert open_fastest(graph, 1, SHAPES).output_names
 
 
+def test_where_nobody_is_at_home_a_session_opens(
+    graph: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert open_fastest(graph, 1, SHAPES).output_names
+
+
 def test_a_runtime_that_errs_is_never_taken(
     graph: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

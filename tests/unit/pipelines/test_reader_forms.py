@@ -89,6 +89,30 @@ def test_filled_forms_become_the_table_that_is_analysed(study: Path, tmp_path: P
     assert (ratings.rating[with_ai & ratings.truth] == 5).all()
 
 
+def test_what_was_taken_out_doubled_or_renamed_is_told(study: Path, tmp_path: Path) -> None:
+    fill(study)
+    form = study / "form-bo.csv"
+    whole = form.read_text().splitlines()
+    for lines, words in (
+        (whole[:-2], r"form-bo\.csv lacks readings that others have; got 2,"),
+        ([*whole, whole[-1]], "is there twice"),
+        ([one.replace("alone", "alnoe") for one in whole], "lacks readings that others have"),
+    ):
+        form.write_text("\n".join(lines) + "\n")
+        with pytest.raises(DataError, match=words):
+            collect_forms(study, out=tmp_path / "ratings.csv")
+    assert not (tmp_path / "ratings.csv").exists()
+
+
+@pytest.mark.parametrize("name", [KEY, "form-bo.csv", "nowhere/ratings.csv"])
+def test_the_table_takes_nobodys_place(study: Path, name: str) -> None:
+    fill(study)
+    before = {path.name: path.read_bytes() for path in study.iterdir()}
+    with pytest.raises(ConfigError):
+        collect_forms(study, out=study / name)
+    assert {path.name: path.read_bytes() for path in study.iterdir()} == before
+
+
 def test_a_gap_is_named_or_left_out(study: Path, tmp_path: Path) -> None:
     fill(study, skip=4)
     with pytest.raises(DataError, match=r"row 5 of form-ann\.csv has no rating"):

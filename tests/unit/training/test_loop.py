@@ -23,6 +23,22 @@ class Squares(TrainingModule):
         return torch.optim.SGD(self.network.parameters(), lr=0.01)
 
 
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
+    values = torch.ones(4, 2)
+    values[3] = 1e30  # in the last step: its loss is the first that would tell
+    batches = DataLoader(values, batch_size=1)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="no number"):
+        run_training(
+            Squares(nn.Linear(2, 1), seed=0),
+            lambda _: (batches, DataLoader([])),  # type: ignore[arg-type]
+            folder=tmp_path,
+            stage="any",
+            epochs=1,
+            precision="32-true",
+            show_progress=False,
+        )
+
+
 def test_a_loss_that_is_no_number_ends_a_training_and_leaves_nothing_finished(
     tmp_path: Path,
 ) -> None:
