@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from fracturax.core.errors import ModelError
-from fracturax.training.loop import TrainingModule, run_training
+from fracturax.training.loop import AveragedModule, run_training
 
 
-class Squares(TrainingModule):
+class Squares(AveragedModule):
     """The mean square of what a linear layer says."""
 
     def terms(self, network: nn.Module, batch: Tensor) -> dict[str, Tensor]:
@@ -23,20 +23,30 @@ class Squares(TrainingModule):
         return torch.optim.SGD(self.network.parameters(), lr=0.01)
 
 
-def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
-    values = torch.ones(4, 2)
-    values[3] = 1e30  # in the last step: its loss is the first that would tell
+class Roots(Squares):
+    """A loss of 0 whose slope is no number."""
+
+    def terms(self, network: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        return {"root": (0 * network(batch) ** 2).sqrt().mean()}
+
+
+def train(kind: type[Squares], values: Tensor, folder: Path) -> None:
     batches = DataLoader(values, batch_size=1)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="no number"):
-        run_training(
-            Squares(nn.Linear(2, 1), seed=0),
-            lambda _: (batches, DataLoader([])),  # type: ignore[arg-type]
-            folder=tmp_path,
-            stage="any",
-            epochs=1,
-            precision="32-true",
-            show_progress=False,
-        )
+    run_training(
+        kind(nn.Linear(2, 1), seed=0, average_decay=0.9),
+        lambda _: (batches, DataLoader([])),  # type: ignore[arg-type]
+        folder=folder,
+        stage="any",
+        epochs=1,
+        precision="32-true",
+        show_progress=False,
+    )
+
+
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
+    # One step: its loss is a number, and no loss after it would tell.
+    with pytest.raises(ModelError, match="weights that are no numbers; got after step 1"):
+        train(Roots, torch.ones(1, 2), tmp_path)
 
 
 def test_a_loss_that_is_no_number_ends_a_training_and_leaves_nothing_finished(
@@ -44,15 +54,6 @@ def test_a_loss_that_is_no_number_ends_a_training_and_leaves_nothing_finished(
 ) -> None:
     values = torch.ones(8, 2)
     values[5] = torch.nan
-    batches = DataLoader(values, batch_size=1)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"nan at step 5; lower the learning rate"):
-        run_training(
-            Squares(nn.Linear(2, 1), seed=0),
-            lambda _: (batches, DataLoader([])),  # type: ignore[arg-type]
-            folder=tmp_path,
-            stage="any",
-            epochs=2,
-            precision="32-true",
-            show_progress=False,
-        )
+        train(Squares, values, tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
