@@ -34,6 +34,19 @@ def sha256_of_document(document: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def begun_from(weights: str) -> str:
+    """Return what a network began from: `imagenet`, `random`, or a file by its name and bytes.
+
+    Where the file lay on one machine is nobody's business, and decides nothing.
+
+    Example:
+        >>> begun_from("random")
+        'random'
+    """
+    path = Path(weights)
+    return f"{path.name}, sha256 {sha256_of_file(path)}" if path.is_file() else path.name
+
+
 @cache
 def software_version() -> str:
     """Return the installed version of FracturaX."""

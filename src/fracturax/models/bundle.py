@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ TURNED = "turned"
 """Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
+_LATER = ("guarantees", "strides", "mirror_margin")
+"""Fields of a manifest that came later."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ class Calibration:
         return float(1 / (1 + np.exp(-np.clip(total, -50, 50))))
 
 
+def _log_odds(probability: float) -> float:
+    if 0 < probability < 1:
+        return math.log(probability) - math.log1p(-probability)
+    return math.copysign(math.inf, probability - 0.5)
+
+
 @dataclass(frozen=True)
 class CloserLook:
     """The second network of a bundle, which looks again at what the first one suspects.
@@ -101,7 +110,7 @@ class Manifest:
         network: Name in the registry of networks.
         created: Day of creation, ISO 8601.
         plan: Preprocessing.
-        is_mirrored: Whether each film is also read mirrored and both answers are averaged.
+        is_mirrored: Whether films are also read mirrored and both answers are averaged.
         operating_points: Thresholds on the probability of an image.
         box_operating_points: Thresholds on the probability of a box.
         calibration: Image values to probability.
@@ -111,6 +120,9 @@ class Manifest:
         training: Facts of the training: recipe, split and data hashes.
         closer: The closer look, if there is one.
         guarantees: What answers are worth at least: at most one a region, and one over all.
+        strides: Strides of its detection head's levels, finest first.
+        mirror_margin: A film whose probability from one view lies beyond all thresholds by more
+            than this, in log-odds, is not read mirrored; None: every film is.
     """
 
     name: str
@@ -128,11 +140,26 @@ class Manifest:
     training: tuple[tuple[str, str], ...] = field(default=())
     closer: CloserLook | None = None
     guarantees: tuple[Guarantee, ...] = ()
+    strides: tuple[int, ...] = (8, 16, 32)
+    mirror_margin: float | None = None
 
     def guarantee_of(self, region: Region) -> Guarantee | None:
         """Return the guarantee of a region; where it has none of its own, the one over all."""
         by_region = {one.region: one for one in self.guarantees}
         return by_region.get(region, by_region.get(None))
+
+    def needs_mirror(self, probability: float) -> bool:
+        """Whether a film must also be read mirrored, one view having given this probability.
+
+        Beyond the margin the other view would change no answer.
+        """
+        if not self.is_mirrored or self.mirror_margin is None:
+            return self.is_mirrored
+        points = [self.operating_points, *(one.points for one in self.guarantees)]
+        lowest = min(one.high_sensitivity for one in points)
+        highest = max(one.high_specificity for one in points)
+        value, margin = _log_odds(probability), self.mirror_margin
+        return _log_odds(lowest) - margin <= value <= _log_odds(highest) + margin
 
     @property
     def image_values(self) -> tuple[str, ...]:
@@ -147,6 +174,8 @@ class Manifest:
         return ("box",) + (("closer",) if self.closer else ())
 
     def __post_init__(self) -> None:
+        if self.mirror_margin is not None and not self.mirror_margin >= 0:
+            raise ModelError("a margin is no negative number", got=str(self.mirror_margin))
         if len({one.region for one in self.guarantees}) < len(self.guarantees):
             raise ModelError("the bundle holds two guarantees of one region")
         self.calibration.require_known(self.image_values)
@@ -264,11 +293,11 @@ def load_bundle(source: str | Path) -> Bundle:
 
 
 def _document(manifest: Manifest) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    # The plan says itself what it leaves out, so that a bundle without steps keeps its hash.
+    # Like the plan, it leaves out what came later and is not used: old bundles keep their hash.
     document = asdict(manifest) | {"plan": manifest.plan.as_document()}
-    if not manifest.guarantees:
-        del document["guarantees"]
+    plainest = {one.name: one.default for one in fields(manifest)}
+    for name in _LATER:
+        if getattr(manifest, name) == plainest[name]:
+            del document[name]
     plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain

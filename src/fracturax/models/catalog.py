@@ -45,6 +45,13 @@ BACKBONES = Registry(
             "Sandler et al., CVPR 2018; the part up to stride 16",
             "BSD-3-Clause (torchvision)",
         ),
+        BackboneEntry(
+            "resnet50",
+            "fracturax.models.resnet:ResNet50",
+            (8, 16),
+            "He et al., ECCV 2016 (ResNet-50 v2); the part up to stride 16",
+            "Apache-2.0",
+        ),
     ),
 )
 

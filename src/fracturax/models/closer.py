@@ -42,7 +42,12 @@ class CloserReader:
         return self._look.window.at_most
 
     def look(
-        self, pixels: npt.NDArray[np.float32], placement: Placement, boxes: Boxes
+        self,
+        pixels: npt.NDArray[np.float32],
+        placement: Placement,
+        boxes: Boxes,
+        *,
+        mirrored: bool = True,
     ) -> tuple[Boxes, Logits]:
         """Place candidate boxes anew and say how much each looks like a fracture.
 
@@ -50,6 +55,7 @@ class CloserReader:
             pixels: Display values of the original, shape `(rows, columns)`.
             placement: Where the first look had it.
             boxes: Candidates in pixels of the original, shape `(n, 4)`.
+            mirrored: Whether each window is also read mirrored, and both answers are averaged.
 
         Returns:
             Their new boxes, in the same order and pixels, and a logit each.
@@ -65,13 +71,18 @@ class CloserReader:
             cut, matrix = cut_window(detail.pixels, center, side=side, size=window.size)
             cuts.append(cut)
             matrices.append(matrix)
-        answers = self._both_views(np.stack(cuts)[:, None].astype(np.float32) / np.float32(255))
+        windows = np.stack(cuts)[:, None].astype(np.float32) / np.float32(255)
+        answers = self._both_views(windows) if mirrored else self._one_view(windows)
         placed, logits = [], []
         for cell_logits, cell_boxes, matrix in zip(*answers, matrices, strict=True):
             box, logit = _best(cell_logits, cell_boxes, size=window.size)
             placed.append(boxes_from_window(box[None], matrix)[0] / detail.zoom)
             logits.append(logit)
         return np.array(placed), np.array(logits)
+
+    def _one_view(self, windows: npt.NDArray[np.float32]) -> tuple[Logits, Boxes]:
+        logits, boxes = self._run(windows)
+        return logits.astype(np.float64), boxes.astype(np.float64)
 
     def _both_views(self, windows: npt.NDArray[np.float32]) -> tuple[Logits, Boxes]:
         """Average what is said of each cell of the windows and of their mirror images."""

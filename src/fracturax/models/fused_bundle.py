@@ -114,8 +114,14 @@ class FusedManifest:
 
     @property
     def plan_sha256(self) -> str:
-        """Hash of how films are cut and what radiomics are computed."""
-        return sha256_of_document({"crop": asdict(self.crop), "radiomics": dict(self.radiomics)})
+        """Hash of how films are cut and what numbers and radiomics are computed."""
+        return sha256_of_document(
+            {
+                "crop": asdict(self.crop),
+                "detail": list(self.detail),
+                "radiomics": dict(self.radiomics),
+            }
+        )
 
     def calibration_of(self, streams: tuple[str, ...]) -> Calibration:
         """Return the calibration of a subset.

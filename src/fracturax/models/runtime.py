@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +31,8 @@ from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.fastest import open_fastest
 from fracturax.models.scope import unsuitable_file
 from fracturax.models.session import Session
-from fracturax.transforms.plan import Placement
+from fracturax.transforms.frame import Frame
+from fracturax.transforms.plan import Placement, Prepared
 
 OUTPUTS = (
     "fracture",
@@ -43,8 +45,6 @@ OUTPUTS = (
     "texture",
 )
 WINDOW_OUTPUTS = ("box_logits", "boxes")
-STRIDES = (8, 16, 32)
-"""Strides of the detection head's levels, finest first."""
 _NO_BOX_LOGIT = -6.0
 """What a film without any candidate box is given for its best one."""
 
@@ -85,6 +85,21 @@ class RawAnswer:
     bone_quality: float | None = None
 
 
+_View = dict[str, npt.NDArray[np.float32]]
+"""What a graph says of one view of a film, by output."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A film on its way into the network; `pixels` are turned as its frame is."""
+
+    prepared: Prepared
+    frame: Frame
+    pixels: npt.NDArray[np.float32]
+    placement: Placement
+    channels: npt.NDArray[np.float32]
+
+
 class XrayPredictor:
     """Reads radiographs on ONNX Runtime; thread-safe.
 
@@ -101,7 +116,7 @@ class XrayPredictor:
         self.bundle = bundle
         self._identity = bundle.identity(precision)
         plan = bundle.manifest.plan
-        self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, STRIDES)
+        self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, bundle.manifest.strides)
         views = 2 if bundle.manifest.is_mirrored else 1
         film = (views, plan.channels, plan.rows, plan.columns)
         graph = bundle.graph(precision).read_bytes()
@@ -188,82 +203,99 @@ class XrayPredictor:
         )
 
     def infer(self, film: Radiograph) -> RawAnswer:
-        """Run the graph on one film, without scope check and calibration."""
+        """Run the graph on one film, without scope check and calibration.
+
+        Where the bundle has a margin, the mirrored film is read only if it could matter.
+        """
+        manifest = self.bundle.manifest
+        seen = self._see(film)
+        views = [self._read(seen.channels)]
+        if not manifest.is_mirrored:
+            return self._raw(seen, views)
+        if manifest.mirror_margin is not None:
+            raw = self._raw(seen, views)
+            if not manifest.needs_mirror(manifest.calibration.probability(raw.values)):
+                return raw
+        views.append(self._read_mirrored(seen.channels))
+        return self._raw(seen, views)
+
+    def _see(self, film: Radiograph) -> _Seen:
+        """Bring a film to the network's input."""
         plan = self.bundle.manifest.plan
         prepared = plan.prepare(film)
         frame = plan.frame_of(prepared.pixels)
         pixels = frame.turn(prepared.pixels)
         values, placement = plan.apply(pixels)
-        is_mirrored = self.bundle.manifest.is_mirrored
-        channels = plan.stack(values, prepared.bones, frame)
-        outputs = self._session.run(OUTPUTS, {"images": self._views(channels)})
-        answer: dict[str, npt.NDArray[np.float32]] = dict(zip(OUTPUTS, outputs, strict=True))
-        if is_mirrored:
-            _mirror_back(answer, self._mirrored_cells, width=plan.columns)
-        heat_logits = answer["heat"].mean(axis=0)
+        return _Seen(prepared, frame, pixels, placement, plan.stack(values, prepared.bones, frame))
+
+    def _read(self, channels: npt.NDArray[np.float32]) -> _View:
+        outputs = self._session.run(OUTPUTS, {"images": channels[None]})
+        return {name: one[0] for name, one in zip(OUTPUTS, outputs, strict=True)}
+
+    def _read_mirrored(self, channels: npt.NDArray[np.float32]) -> _View:
+        """Return what is said of the mirror image, brought back to the film."""
+        view = self._read(np.ascontiguousarray(channels[..., ::-1]))
+        cells = self._mirrored_cells
+        boxes = view["boxes"][cells]
+        boxes[:, [1, 3]] = self.bundle.manifest.plan.columns - boxes[:, [3, 1]]
+        heat = view["heat"][:, ::-1]
+        return view | {"heat": heat, "box_logits": view["box_logits"][cells], "boxes": boxes}
+
+    def _raw(self, seen: _Seen, views: Sequence[_View]) -> RawAnswer:
+        """Join what was said of one or both views of a film, and look closer."""
+        plan = self.bundle.manifest.plan
+        frame, placement, axis_map = seen.frame, seen.placement, seen.prepared.axis_map
+        answer = {name: np.mean([one[name] for one in views], axis=0) for name in OUTPUTS}
         # Both views of a cell are averaged before boxes are joined: that steadies small boxes.
         candidates, scores = join_boxes(
-            answer["boxes"].astype(np.float64).mean(axis=0),
-            _sigmoid(answer["box_logits"].astype(np.float64).mean(axis=0)),
+            answer["boxes"].astype(np.float64), _sigmoid(answer["box_logits"].astype(np.float64))
         )
         logits = np.log(scores) - np.log1p(-np.minimum(scores, 1 - 1e-9))
         whole = np.array([[0.0, 0.0, float(plan.rows), float(plan.columns)]])
         extent = placement.boxes_to_original(whole)
         boxes, box_values = self._look_closer(
-            pixels, placement, placement.boxes_to_original(candidates), logits
+            seen, placement.boxes_to_original(candidates), logits, mirrored=len(views) > 1
         )
         best = {
             name: float(values.max(initial=_NO_BOX_LOGIT)) for name, values in box_values.items()
         }
+        hardware = [_sigmoid(np.float64(one["hardware"])) for one in views]
+        bones = seen.prepared.bones
         return RawAnswer(
             values={
-                "logit": float(answer["fracture"].mean()),
-                "heat": float(heat_logits.max()),
+                "logit": float(answer["fracture"]),
+                "heat": float(answer["heat"].max()),
                 **best,
                 **({TURNED: float(frame.is_turned)} if plan.frame == "portrait" else {}),
             },
-            boxes=prepared.axis_map.boxes_to_original(frame.turn_boxes_back(boxes)),
+            boxes=axis_map.boxes_to_original(frame.turn_boxes_back(boxes)),
             box_values=box_values,
             box_logits=np.sum(list(box_values.values()), axis=0),
-            heat=frame.turn_back(_sigmoid(heat_logits.astype(np.float64)).astype(np.float32)),
-            extent=Box(
-                *prepared.axis_map.boxes_to_original(frame.turn_boxes_back(extent))[0].tolist()
-            ),
-            region_probabilities=_sigmoid(answer["regions"].astype(np.float64).mean(axis=0)),
-            hardware_probability=float(_sigmoid(answer["hardware"].astype(np.float64)).mean()),
-            embedding=answer["embedding"].mean(axis=0),
-            texture=answer["texture"].mean(axis=0),
-            bone_quality=None if prepared.bones is None else prepared.bones.quality,
+            heat=frame.turn_back(_sigmoid(answer["heat"].astype(np.float64)).astype(np.float32)),
+            extent=Box(*axis_map.boxes_to_original(frame.turn_boxes_back(extent))[0].tolist()),
+            region_probabilities=_sigmoid(answer["regions"].astype(np.float64)),
+            hardware_probability=float(np.mean(hardware)),
+            embedding=answer["embedding"],
+            texture=answer["texture"],
+            bone_quality=None if bones is None else bones.quality,
         )
-
-    def _views(self, channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return an input `(channels, r, c)` and, if the bundle wants it, its mirror image."""
-        both = [channels, channels[..., ::-1]] if self.bundle.manifest.is_mirrored else [channels]
-        return np.stack(both)
 
     def texture(self, film: Radiograph) -> npt.NDArray[np.float32]:
         """Return what the scope check judges of a film."""
-        plan = self.bundle.manifest.plan
-        prepared = plan.prepare(film)
-        frame = plan.frame_of(prepared.pixels)
-        values, _ = plan.apply(frame.turn(prepared.pixels))
-        channels = plan.stack(values, prepared.bones, frame)
-        found = self._session.run(["texture"], {"images": self._views(channels)})[0]
+        channels = self._see(film).channels
+        views = [channels, channels[..., ::-1]][: 2 if self.bundle.manifest.is_mirrored else 1]
+        found = self._session.run(["texture"], {"images": np.stack(views)})[0]
         mean: npt.NDArray[np.float32] = found.mean(axis=0)
         return mean
 
     def _look_closer(
-        self,
-        pixels: npt.NDArray[np.float32],
-        placement: Placement,
-        boxes: Boxes,
-        logits: npt.NDArray[np.float64],
+        self, seen: _Seen, boxes: Boxes, logits: npt.NDArray[np.float64], *, mirrored: bool
     ) -> tuple[Boxes, dict[str, npt.NDArray[np.float64]]]:
         """Look again at the best candidates; return them by the sum of both logits."""
         if self._closer is None:
             return boxes, {"box": logits}
         boxes, logits = boxes[: self._closer.at_most], logits[: self._closer.at_most]
-        placed, again = self._closer.look(pixels, placement, boxes)
+        placed, again = self._closer.look(seen.pixels, seen.placement, boxes, mirrored=mirrored)
         chosen = same_once(placed, logits + again)
         return placed[chosen], {"box": logits[chosen], "closer": again[chosen]}
 
@@ -309,17 +341,6 @@ def _run_windows(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     logits, boxes = session.run(WINDOW_OUTPUTS, {"images": windows})
     return logits, boxes
-
-
-def _mirror_back(
-    answer: dict[str, npt.NDArray[np.float32]], cells: npt.NDArray[np.intp], *, width: int
-) -> None:
-    """Bring what was said of the mirrored view, the second of two, back to the film."""
-    answer["heat"][1] = answer["heat"][1, :, ::-1].copy()
-    answer["box_logits"][1] = answer["box_logits"][1, cells]
-    boxes = answer["boxes"][1, cells]
-    boxes[:, [1, 3]] = width - boxes[:, [3, 1]]
-    answer["boxes"][1] = boxes
 
 
 def _proper_box(sides: list[float], image: Radiograph) -> Box | None:

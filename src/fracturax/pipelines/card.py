@@ -13,7 +13,7 @@ from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets import DATASETS
 from fracturax.datasets.splits import DroppedCase
 from fracturax.models.bundle import TURNED, Manifest
-from fracturax.models.catalog import NETWORKS
+from fracturax.models.catalog import BACKBONES, NETWORKS
 from fracturax.pipelines.ledger import LEDGER, Ledger
 
 _WORDS = {
@@ -76,6 +76,8 @@ def write_card(
         words_of=LEDGER,
         dataset=DATASETS[results["facts"]["data"]],
         network=NETWORKS[manifest.network],
+        backbone=BACKBONES[results["recipe"]["network"]["backbone"]],
+        begun=_begun(results["recipe"]["network"]["weights"]),
         notice=RESEARCH_USE_NOTICE,
         dropped=_by_reason(dropped),
         promises=_promises(results["guarantee"]),
@@ -87,6 +89,12 @@ def write_card(
         graphs=[precision for precision, _ in manifest.graphs],
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _begun(weights: str) -> str:
+    """Say what the backbone began from; recipes call a file of weights by its name and bytes."""
+    words = {"random": "random weights", "imagenet": "its library's weights for ImageNet"}
+    return words.get(weights, f"pretrained weights ({weights})")
 
 
 def _area(area: Mapping[str, float]) -> str:

@@ -221,6 +221,7 @@ def _bare_manifest(recipe: Recipe) -> Manifest:
         default_precision="fp32",
         graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
         closer=_closer_look(recipe),
+        strides=BACKBONES[recipe.network.backbone].strides,
     )
 
 
@@ -317,8 +318,6 @@ def _write_results(
         "leftover": [dataclasses.asdict(one) for one in leftover],
         "curves": {f"fold-{fold}": one.curves for fold, one in run.folds.items()},
     }
-    # Where the pretrained weights lay on one machine is nobody's business.
-    document["recipe"]["network"]["weights"] = Path(run.recipe.network.weights).name
     shutil.copyfile(run.folder / "curves.png", folder / "curves.png")
     chosen = judged[precision]
     groups = np.array([film.acquisition for film in run.data.films])

@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from fracturax.core.progress import Progress, silent
-from fracturax.core.provenance import sha256_of_document, sha256_of_file, software_version
+from fracturax.core.provenance import (
+    begun_from,
+    sha256_of_document,
+    sha256_of_file,
+    software_version,
+)
 from fracturax.datasets.copies import find_copies
 from fracturax.datasets.fingerprints import fingerprint
 from fracturax.datasets.masks import MaskedFilm
@@ -166,7 +171,7 @@ def publish_segmenter(
         version=version,
         network=recipe.network.name,
         encoder=recipe.network.encoder,
-        weights=Path(recipe.network.weights).name,
+        weights=begun_from(recipe.network.weights),
         structures=recipe.data.structures,
         created=datetime.now(UTC).date().isoformat(),
         plan=plan,

@@ -17,7 +17,12 @@ from torch import nn
 from fracturax.core.errors import DataError
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
-from fracturax.core.provenance import sha256_of_document, sha256_of_file, software_version
+from fracturax.core.provenance import (
+    begun_from,
+    sha256_of_document,
+    sha256_of_file,
+    software_version,
+)
 from fracturax.evaluation import PredictionTable, fit_platt
 from fracturax.models.bundle import Calibration
 from fracturax.models.volume import build_volume_network
@@ -323,6 +328,7 @@ def _facts(
         ("cubes_with_fracture", str(broken)),
         ("patients", str(len(patients_of(cubes)))),
         ("seed", str(recipe.seed)),
+        ("begun_from", begun_from(recipe.network.weights)),
         ("recipe_sha256", sha256_of_document(recipe.as_document())),
         ("pairs_sha256", sha256_of_file(root / "pairs.csv")),
         ("software", software_version()),

@@ -20,6 +20,7 @@ from fracturax.models.film_stream import (
     FilmTransformer,
     build_film_stream,
 )
+from fracturax.training.guards import require_number, require_numbers
 
 SIDE_PX = 112
 """Rows and columns that the network sees of a crop."""
@@ -162,6 +163,9 @@ def train_film_stream(
         weights: What its backbone begins from: that of the stem which made the views.
         pace: How.
         progress: Told of every epoch.
+
+    Raises:
+        ModelError: If loss or weights become no numbers.
     """
     pace = StreamPace() if pace is None else pace
     torch.manual_seed(pace.seed)
@@ -174,6 +178,7 @@ def train_film_stream(
     )
     share = draw_shares(views.label, views.group)
     network.train()
+    done = 0
     for epoch in progress(range(pace.epochs), "training the X-ray stream"):
         generator = np.random.default_rng([pace.seed, epoch])
         for _ in range(steps):
@@ -186,10 +191,13 @@ def train_film_stream(
             # A fracture that was shifted out of sight is no fracture of this crop.
             label = cells.amax(dim=(1, 2))
             loss = stream_loss(network.answer(fine), label, cells, map_weight=pace.map_weight)
+            require_number(loss, step=done)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             cycle.step()
+            done += 1
+    require_numbers(network, step=done)
     return network.eval()
 
 

@@ -19,6 +19,7 @@ from fracturax.models.fusion import FeatureDiscriminator, Fusion, FusionOutput, 
 from fracturax.models.streams import STREAMS, StreamSizes
 from fracturax.training.film_stream import draw_shares
 from fracturax.training.fusion_recipe import FusionRecipe
+from fracturax.training.guards import require_number, require_numbers
 
 Floats = npt.NDArray[np.float32]
 _MAPS = ("xray", "ct")
@@ -156,6 +157,9 @@ def train_fusion(
         recipe: What to do.
         table: Cases of the training patients.
         inner: Cases of a patient that chooses the epoch; without it the last weights are kept.
+
+    Raises:
+        ModelError: If loss or weights become no numbers.
     """
     torch.manual_seed(recipe.seed)
     design, pace = recipe.network, recipe.optimizer
@@ -182,9 +186,10 @@ def train_fusion(
         network.train()
         generator = np.random.default_rng([recipe.seed, epoch])
         total = 0.0
-        for _ in range(steps):
+        for step in range(steps):
             chosen = generator.choice(len(share), pace.batch_size, p=share)
             loss = _loss(network, recipe, table, chosen, generator, rivals)
+            require_number(loss, step=epoch * steps + step)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -202,6 +207,7 @@ def train_fusion(
         network.load_state_dict(kept)
     else:
         best_epoch = len(curves) - 1
+    require_numbers(network, step=len(curves) * steps)
     return TrainedFusion(network.eval(), tuple(curves), best_epoch)
 
 

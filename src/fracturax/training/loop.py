@@ -16,8 +16,8 @@ from lightning.pytorch.callbacks import RichProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from fracturax.core.errors import ModelError
 from fracturax.training.checkpoint import Checkpoints, read_checkpoint
+from fracturax.training.guards import require_number, require_numbers
 from fracturax.training.recipe import Precision
 
 
@@ -93,17 +93,11 @@ class TrainingModule(pl.LightningModule):
         """Return the loss of a batch.
 
         Raises:
-            ModelError: If it is no number: nothing good comes after it.
+            ModelError: If it is no number.
         """
         terms = self.terms(self.network, batch)
         loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            raise ModelError(
-                "the training has come to a loss that is no number",
-                got=f"{float(loss.detach())} at step {self.steps_done}",
-                cure='lower the learning rate, or set precision = "32-true" under [optimizer]: '
-                "kernels for bfloat16 err on some processors",
-            )
+        require_number(loss, step=self.steps_done)
         for name, term in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(term.detach())
         self._steps += 1
@@ -213,6 +207,7 @@ def run_training(
 
     Raises:
         ConfigError: If the folder holds the run of another recipe.
+        ModelError: If loss or weights become no numbers.
     """
     resumed = read_checkpoint(folder, module, stage)
     if resumed.is_finished:
@@ -239,11 +234,6 @@ def run_training(
         use_distributed_sampler=False,
     )
     trainer.fit(module, batches, watched)
-    if not all(bool(torch.isfinite(one).all()) for one in module.kept.parameters()):
-        raise ModelError(
-            "the training has come to weights that are no numbers",
-            got=f"after step {module.steps_done}",
-            cure='set precision = "32-true" under [optimizer] and train anew',
-        )
+    require_numbers(module.kept, step=module.steps_done)
     checkpoints.finish(module)
     return Trained(module.kept.eval(), module.curves)

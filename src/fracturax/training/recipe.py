@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fracturax.core.config import load_toml
 from fracturax.core.errors import ConfigError
+from fracturax.core.provenance import begun_from
 from fracturax.models.catalog import BACKBONES
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.plan import PreprocessingPlan
@@ -172,10 +173,14 @@ class Recipe:
         """Return the recipe as JSON-able data, what is switched off left out where it came later.
 
         A recipe keeps its hash, and a run that was stopped goes on, whatever new changes there are
-        that it does not use.
+        that it does not use, and wherever its file of weights, told by name and bytes, lies.
         """
         own = {"plan": self.plan.as_document(), "augmentation": self.augmentation.as_document()}
-        return asdict(self) | own
+        document = asdict(self) | own
+        for stage in (document, document["closer"]):
+            if stage is not None:
+                stage["network"]["weights"] = begun_from(stage["network"]["weights"])
+        return document
 
     def with_weights(self, weights: str) -> Recipe:
         """Return the recipe with every network's pretrained weights taken from elsewhere."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fracturax.core.config import load_toml, read_toml
 from fracturax.core.errors import ConfigError
+from fracturax.core.provenance import begun_from
 from fracturax.models.catalog import ENCODERS
 from fracturax.training.recipe import Precision
 from fracturax.transforms.augment import Augmentation
@@ -145,10 +146,10 @@ class SegmenterRecipe:
             )
 
     def as_document(self) -> dict[str, Any]:
-        """Return the recipe as JSON-able data; where weights lay on one machine is not in it."""
+        """Return the recipe as JSON-able data, a file of weights by its name and bytes."""
         own = {"plan": self.plan.as_document(), "augmentation": self.augmentation.as_document()}
         document = asdict(self) | own
-        document["network"]["weights"] = Path(self.network.weights).name
+        document["network"]["weights"] = begun_from(self.network.weights)
         return document
 
     def with_weights(self, weights: str) -> SegmenterRecipe:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fracturax.core.config import load_toml, read_toml
 from fracturax.core.errors import ConfigError
+from fracturax.core.provenance import begun_from
 from fracturax.models.catalog import VOLUME_NETWORKS
 from fracturax.training.recipe import Precision
 from fracturax.transforms.volume_plan import VolumePlan
@@ -134,9 +135,9 @@ class VolumeRecipe:
             raise ConfigError("a batch is two cubes or more", got=str(self.optimizer.batch_size))
 
     def as_document(self) -> dict[str, Any]:
-        """Return the recipe as JSON-able data; where weights lay on one machine is not in it."""
+        """Return the recipe as JSON-able data, a file of weights by its name and bytes."""
         document = asdict(self)
-        document["network"]["weights"] = Path(self.network.weights).name
+        document["network"]["weights"] = begun_from(self.network.weights)
         return document
 
     def with_weights(self, weights: str) -> VolumeRecipe:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fracturax.core.errors import ImageError
+
 Floats = npt.NDArray[np.float32]
 SCALES = (1, 2, 4)
 """Pixels or voxels of the finer of the two scales that are told apart."""
@@ -28,11 +30,21 @@ def detail_of(images: Floats) -> Floats:
     Returns:
         Shape `(n, 4)`: one column each of `DETAIL_NAMES`.
 
+    Raises:
+        ImageError: If a side is no multiple of 8.
+
     Example:
         >>> board = np.indices((8, 8)).sum(axis=0)[None] % 2
         >>> [round(one, 1) for one in detail_of(board.astype(np.float32))[0].tolist()]
         [-0.3, -4.0, -4.0, 0.5]
     """
+    largest = 2 * SCALES[-1]
+    if images.ndim < 2 or any(side % largest for side in images.shape[1:]):
+        raise ImageError(
+            f"detail is told of images whose sides are multiples of {largest}",
+            got=" x ".join(map(str, images.shape)),
+            cure="cut or pad them",
+        )
     columns = []
     fine = np.asarray(images, np.float32)
     axes = tuple(range(1, fine.ndim))

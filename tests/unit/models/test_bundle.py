@@ -3,15 +3,17 @@ import pickletools
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from scipy.special import expit, logit
 
 from fracturax.core.errors import ModelError, UnknownNameError
-from fracturax.core.prediction import OperatingPoints
+from fracturax.core.prediction import Guarantee, OperatingPoints
 from fracturax.core.provenance import sha256_of_document
 from fracturax.datasets.register import FilmRegister, trace
 from fracturax.models.any_bundle import open_any
@@ -53,6 +55,28 @@ MANIFEST_OF_TESTS = Manifest(
     graphs=(("fp32", "model.onnx"),),
     training=(("films", "12"),),
 )
+
+
+def test_a_second_view_is_asked_for_within_the_margin_of_any_threshold() -> None:
+    points = OperatingPoints(0.1, 0.5)
+    proven = Guarantee(OperatingPoints(0.05, 0.8), 0.7, 0.95, 0.9, 100, "a site")
+    manifest = replace(MANIFEST_OF_TESTS, operating_points=points, mirror_margin=1.0)
+
+    def shifted(probability: float, by: float) -> float:
+        return float(expit(logit(probability) + by))
+
+    for one, lowest, highest in (
+        (manifest, 0.1, 0.5),
+        (replace(manifest, guarantees=(proven,)), 0.05, 0.8),
+    ):
+        asked = [shifted(lowest, -0.99), lowest, 0.3, highest, shifted(highest, 0.99)]
+        settled = [0.0, shifted(lowest, -1.01), shifted(highest, 1.01), 1.0]
+        assert all(one.needs_mirror(value) for value in asked)
+        assert not any(one.needs_mirror(value) for value in settled)
+    assert replace(manifest, mirror_margin=None).needs_mirror(0.0)
+    assert not replace(manifest, is_mirrored=False).needs_mirror(0.3)
+    with pytest.raises(ModelError, match="no negative number; got -1"):
+        replace(manifest, mirror_margin=-1.0)
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,21 @@ def test_a_mirrored_film_gives_mirrored_boxes(predictor: XrayPredictor) -> None:
     assert np.allclose(other.box_logits, one.box_logits, atol=1e-3)
     assert np.allclose(other.heat, one.heat[:, ::-1], atol=1e-4)
     assert other.values == pytest.approx(one.values, abs=1e-3)
+
+
+def test_a_film_is_read_mirrored_only_where_that_could_matter(predictor: XrayPredictor) -> None:
+    once = _with(predictor, is_mirrored=False).infer(FILMS[1])
+    both = predictor.infer(FILMS[1])
+    probability = predictor.bundle.manifest.calibration.probability(once.values)
+    assert not _same(once, both)
+    near = OperatingPoints(probability * 0.999, 0.9999)
+    for points, margin, expected in (
+        (OperatingPoints(0.9998, 0.9999), 0.01, once),
+        (OperatingPoints(0.9998, 0.9999), math.inf, both),
+        (near, 0.0, both),
+    ):
+        reader = _with(predictor, operating_points=points, mirror_margin=margin)
+        assert _same(reader.infer(FILMS[1]), expected)
 
 
 def test_a_film_that_lies_gives_the_answer_of_the_standing_one_turned(

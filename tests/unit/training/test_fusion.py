@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fracturax.core.errors import ConfigError, DataError, UnknownNameError
+from fracturax.core.errors import ConfigError, DataError, ModelError, UnknownNameError
 from fracturax.training.fusion import Spoilt, StreamTable, answer_table, train_fusion
 from fracturax.training.fusion_recipe import (
     FusionDesign,
@@ -102,6 +102,13 @@ def test_streams_of_other_cases_and_no_numbers_are_refused() -> None:
         replace(table, label=table.label[:3])
     with pytest.raises(DataError, match="no number"):
         replace(table, features={"ct": np.full((6, 2), np.nan, np.float32)})
+
+
+def test_a_training_that_runs_away_ends_and_says_so() -> None:
+    recipe = _recipe("attention", epochs=2)
+    wild = replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=1e30))
+    with pytest.raises(ModelError, match="no number"):
+        train_fusion(wild, _table(cases=64))
 
 
 def test_every_recipe_of_a_fusion_is_read() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fracturax.core.errors import ImageError
 from fracturax.training.degrade import degrade
 from fracturax.transforms.detail import DETAIL_NAMES, SCALES, detail_of
 
@@ -26,6 +27,11 @@ def test_detail_is_the_mean_difference_between_neighbouring_scales(shape):
         for one, told in zip(values, column, strict=True):
             fine, coarse = (_pooled(one, scale), _pooled(one, 2 * scale))
             assert told == pytest.approx(np.log10(np.abs(fine - coarse).mean()), abs=1e-4)
+
+
+def test_sides_that_cannot_be_halved_three_times_are_refused():
+    with pytest.raises(ImageError, match="multiples of 8; got 2 x 16 x 20"):
+        detail_of(np.zeros((2, 16, 20), np.float32))
 
 
 def test_noise_raises_and_blur_lowers_fine_detail_and_half_a_field_is_empty():
