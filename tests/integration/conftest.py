@@ -52,6 +52,16 @@ epoch_films = 80
 learning_rate = 1e-2
 precision = "32-true"
 """
+SECOND = """
+[second.network]
+name = "classifier"
+weights = "random"
+[second.optimizer]
+batch_size = 8
+epochs = 1
+epoch_films = 8
+precision = "32-true"
+"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ def run_folder(
 ) -> Path:
     """The run of `fracturax train` with a tiny recipe; takes most of the time of these tests."""
     folder = tmp_path_factory.mktemp("train")
-    (folder / "tiny.toml").write_text(RECIPE + CLOSER)
+    (folder / "tiny.toml").write_text(RECIPE + CLOSER + SECOND)
     # Sixty-four films are for the ranges of real ones; these are all alike.
     with patch("fracturax.pipelines.publish._QUANTIZATION_FILMS", 8):
         answer = run_command(

@@ -13,10 +13,11 @@ import pytest
 
 import fracturax as fx
 from dicom_builders import ct_slice, save
-from fracturax.core.errors import LeakageError
+from fracturax.core.errors import LeakageError, ModelError
 from fracturax.core.prediction import STATUSES
 from fracturax.evaluation import PredictionTable
 from fracturax.models.bundle import Bundle
+from fracturax.pipelines.guard import LARGEST_LOSS
 from fracturax.reporting import schema
 from tiny_release import write_release
 
@@ -98,6 +99,38 @@ def test_a_bundle_knows_what_it_was_made_of(bundle: Bundle) -> None:
     assert len(bundle.register) == 80
     assert bundle.scope is not None
     assert bundle.manifest.box_calibration.inputs == ("box", "closer")
+    assert bundle.manifest.calibration.inputs[-2:] == ("second", "turned") or (
+        bundle.manifest.calibration.inputs[-1] == "second"
+    )
+
+
+def test_a_second_opinion_that_was_exchanged_is_noticed(bundle: Bundle, tmp_path: Path) -> None:
+    assert bundle.manifest.second == "second.onnx"
+    copy = shutil.copytree(bundle.folder, tmp_path / "copy")
+    shutil.copyfile(copy / "model.onnx", copy / "second.onnx")
+    with pytest.raises(ModelError, match=r"second\.onnx"):
+        fx.load(copy)
+
+
+def test_a_way_that_costs_too_much_does_not_ship(run_folder: Path, bundle: Bundle) -> None:
+    document = json.loads((run_folder / "results" / "evaluation.json").read_text())
+    ways = {
+        name: {row["metric"]: row for row in way["rows"]}
+        for name, way in document["guards"].items()
+    }
+    assert set(ways) == {"int8", "one_view_where_settled"}
+    kept = {
+        "int8": bundle.manifest.default_precision == "int8",
+        "one_view_where_settled": bundle.manifest.mirror_margin is not None,
+    }
+    for name, rows in ways.items():
+        lost = [
+            (row["value"] if row["low"] is None else row["low"]) < -LARGEST_LOSS[metric]
+            for metric, row in rows.items()
+            if metric in LARGEST_LOSS
+        ]
+        assert len(lost) == len(LARGEST_LOSS)
+        assert kept[name] is not any(lost)
 
 
 def test_a_run_that_is_started_again_is_not_repeated(

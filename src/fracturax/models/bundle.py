@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -29,7 +28,7 @@ TURNED = "turned"
 """Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
-_LATER = ("guarantees", "strides", "mirror_margin")
+_LATER = ("guarantees", "strides", "second", "mirror_margin")
 """Fields of a manifest that came later."""
 
 
@@ -72,11 +71,15 @@ class Calibration:
             >>> Calibration(("logit",), (1.0,), 0.0).probability({"logit": 0.0})
             0.5
         """
+        return 1 / (1 + math.exp(-self.log_odds(values)))
+
+    def log_odds(self, values: Mapping[str, float]) -> float:
+        """Return the log-odds for raw values by name, within ±50."""
         total = self.intercept + sum(
             weight * values[name]
             for name, weight in zip(self.inputs, self.coefficients, strict=True)
         )
-        return float(1 / (1 + np.exp(-np.clip(total, -50, 50))))
+        return max(-50.0, min(50.0, total))
 
 
 def _log_odds(probability: float) -> float:
@@ -121,6 +124,7 @@ class Manifest:
         closer: The closer look, if there is one.
         guarantees: What answers are worth at least: at most one a region, and one over all.
         strides: Strides of its detection head's levels, finest first.
+        second: ONNX file of a second opinion: another network that reads the whole film.
         mirror_margin: A film whose probability from one view lies beyond all thresholds by more
             than this, in log-odds, is not read mirrored; None: every film is.
     """
@@ -141,6 +145,7 @@ class Manifest:
     closer: CloserLook | None = None
     guarantees: tuple[Guarantee, ...] = ()
     strides: tuple[int, ...] = (8, 16, 32)
+    second: str | None = None
     mirror_margin: float | None = None
 
     def guarantee_of(self, region: Region) -> Guarantee | None:
@@ -166,7 +171,8 @@ class Manifest:
         """Names of the values of a film that a calibration may use."""
         closer = ("closer",) if self.closer else ()
         turned = (TURNED,) if self.plan.frame == "portrait" else ()
-        return ("logit", "heat", "box", *closer, *turned)
+        second = ("second",) if self.second else ()
+        return ("logit", "heat", "box", *closer, *second, *turned)
 
     @property
     def box_values(self) -> tuple[str, ...]:
@@ -286,6 +292,7 @@ def load_bundle(source: str | Path) -> Bundle:
         raise ModelError("the bundle is damaged", got=str(error)) from error
     run = {name for _, name in manifest.graphs}
     run |= {manifest.closer.graph} if manifest.closer else set()
+    run |= {manifest.second} if manifest.second else set()
     unlisted = run - hashes
     if unlisted:
         raise ModelError("the bundle runs a graph without a hash", got=", ".join(sorted(unlisted)))

@@ -45,6 +45,7 @@ OUTPUTS = (
     "texture",
 )
 WINDOW_OUTPUTS = ("box_logits", "boxes")
+SECOND_OUTPUTS = ("fracture",)
 _NO_BOX_LOGIT = -6.0
 """What a film without any candidate box is given for its best one."""
 
@@ -56,8 +57,8 @@ class RawAnswer:
     Args:
         values: Image values by name, inputs of the calibration: `logit` (image), `heat` (peak
             of the heat map), `box` (best box of the first look) and, where there is one,
-            `closer` (best box of the closer look), all logits; `turned`, where the plan turns lying
-            films, is 1 if this one was.
+            `closer` (best box of the closer look) and `second` (image, by the second opinion), all
+            logits; `turned`, where the plan turns lying films, is 1 if this one was.
         boxes: Candidate boxes in pixels of the original image, shape `(n, 4)`.
         box_values: Values of the boxes by name, inputs of their calibration: `box` and, where
             there is a closer look, `closer`; logits of shape `(n,)`.
@@ -117,10 +118,9 @@ class XrayPredictor:
         self._identity = bundle.identity(precision)
         plan = bundle.manifest.plan
         self._mirrored_cells = mirrored_cells(plan.rows, plan.columns, bundle.manifest.strides)
-        views = 2 if bundle.manifest.is_mirrored else 1
-        film = (views, plan.channels, plan.rows, plan.columns)
+        film = {"images": (1, plan.channels, plan.rows, plan.columns)}
         graph = bundle.graph(precision).read_bytes()
-        self._session = open_fastest(graph, threads, {"images": film})
+        self._session = open_fastest(graph, threads, film)
         taken = self._session.input_shape[1]
         if taken != plan.channels:
             raise ModelError(
@@ -128,6 +128,10 @@ class XrayPredictor:
                 got=f"{taken} channels for {plan.channels}",
                 cure="a region of interest as a channel is trained: set it in the recipe",
             )
+        self._second: Session | None = None
+        if bundle.manifest.second is not None:
+            graph = (bundle.folder / bundle.manifest.second).read_bytes()
+            self._second = open_fastest(graph, threads, film)
         self._closer: CloserReader | None = None
         closer = bundle.manifest.closer
         if closer is not None:
@@ -229,8 +233,11 @@ class XrayPredictor:
         return _Seen(prepared, frame, pixels, placement, plan.stack(values, prepared.bones, frame))
 
     def _read(self, channels: npt.NDArray[np.float32]) -> _View:
-        outputs = self._session.run(OUTPUTS, {"images": channels[None]})
-        return {name: one[0] for name, one in zip(OUTPUTS, outputs, strict=True)}
+        images = {"images": channels[None]}
+        said = dict(zip(OUTPUTS, self._session.run(OUTPUTS, images), strict=True))
+        if self._second is not None:
+            said["second"] = self._second.run(SECOND_OUTPUTS, images)[0]
+        return {name: one[0] for name, one in said.items()}
 
     def _read_mirrored(self, channels: npt.NDArray[np.float32]) -> _View:
         """Return what is said of the mirror image, brought back to the film."""
@@ -245,7 +252,7 @@ class XrayPredictor:
         """Join what was said of one or both views of a film, and look closer."""
         plan = self.bundle.manifest.plan
         frame, placement, axis_map = seen.frame, seen.placement, seen.prepared.axis_map
-        answer = {name: np.mean([one[name] for one in views], axis=0) for name in OUTPUTS}
+        answer = {name: np.mean([one[name] for one in views], axis=0) for name in views[0]}
         # Both views of a cell are averaged before boxes are joined: that steadies small boxes.
         candidates, scores = join_boxes(
             answer["boxes"].astype(np.float64), _sigmoid(answer["box_logits"].astype(np.float64))
@@ -266,6 +273,7 @@ class XrayPredictor:
                 "logit": float(answer["fracture"]),
                 "heat": float(answer["heat"].max()),
                 **best,
+                **({"second": float(answer["second"])} if "second" in answer else {}),
                 **({TURNED: float(frame.is_turned)} if plan.frame == "portrait" else {}),
             },
             boxes=axis_map.boxes_to_original(frame.turn_boxes_back(boxes)),

@@ -12,8 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fracturax.core.report import RESEARCH_USE_NOTICE
 from fracturax.datasets import DATASETS
 from fracturax.datasets.splits import DroppedCase
+from fracturax.evaluation import Evaluation, Row
 from fracturax.models.bundle import TURNED, Manifest
 from fracturax.models.catalog import BACKBONES, NETWORKS
+from fracturax.pipelines.guard import LARGEST_LOSS, holds
 from fracturax.pipelines.ledger import LEDGER, Ledger
 
 _WORDS = {
@@ -66,6 +68,7 @@ def write_card(
     )
     environment.filters["area"] = _area
     environment.filters["interval"] = _interval
+    environment.filters["bounds"] = _bounds
     text = environment.get_template("card.md.j2").render(
         manifest=manifest,
         facts=results["facts"],
@@ -76,10 +79,14 @@ def write_card(
         words_of=LEDGER,
         dataset=DATASETS[results["facts"]["data"]],
         network=NETWORKS[manifest.network],
+        second=(results["recipe"].get("second") or {}).get("network"),
         backbone=BACKBONES[results["recipe"]["network"]["backbone"]],
         begun=_begun(results["recipe"]["network"]["weights"]),
         notice=RESEARCH_USE_NOTICE,
         dropped=_by_reason(dropped),
+        ways=_ways(results.get("guards", {})),
+        most=f"{LARGEST_LOSS['auroc']:g} of AUROC and mAP50, "
+        f"{LARGEST_LOSS['sensitivity@high_sensitivity']:g} of either sensitivity",
         promises=_promises(results["guarantee"]),
         leftover=results["leftover"],
         balance=results["recipe"]["data"]["balance"],
@@ -89,6 +96,26 @@ def write_card(
         graphs=[precision for precision, _ in manifest.graphs],
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _ways(guards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the table of the cheaper ways; results of an earlier version know none."""
+    columns = {
+        "auroc": "auroc",
+        "sensitive": "sensitivity@high_sensitivity",
+        "specific": "sensitivity@high_specificity",
+    }
+    found = []
+    for name, document in guards.items():
+        way = Evaluation(tuple(Row(**row) for row in document["rows"]))
+        cells = {
+            cell: f"{way[metric].value:+.3f} ({way[metric].low:+.3f} to {way[metric].high:+.3f})"
+            for cell, metric in columns.items()
+        }
+        boxes = f"{way['map50_fractured'].value:+.3f}"
+        said = name.replace("_", " ")
+        found.append({"name": said, "boxes": boxes, "ships": holds(way), **cells})
+    return found
 
 
 def _begun(weights: str) -> str:
@@ -107,6 +134,11 @@ def _interval(row: Mapping[str, Any] | None) -> str:
     if row["low"] is None:
         return f"{row['value']:.2f}"
     return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def _bounds(row: Mapping[str, Any]) -> str:
+    """Return an interval's ends; where all films are told right it has none."""
+    return "none" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
 
 
 def _further(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

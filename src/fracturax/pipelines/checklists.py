@@ -9,7 +9,7 @@ import numpy as np
 
 from fracturax.datasets.passport import Split
 from fracturax.evaluation.result import Row
-from fracturax.models.bundle import Bundle, load_bundle
+from fracturax.models.bundle import Bundle, Manifest, load_bundle
 from fracturax.models.catalog import NETWORKS
 from fracturax.pipelines.table_report import TableReport
 from fracturax.reporting.checklists import CHECKLISTS, Checklist, fill_checklist
@@ -177,9 +177,7 @@ def _of_bundle(bundle: Bundle) -> dict[str, str]:
         "preprocessing": "".join(f"{step.name}, " for step in plan.steps)
         + f"grey values from percentile {plan.low_percentile:g} to "
         f"{plan.high_percentile:g}, {plan.rows} x {plan.columns} pixels, frame {plan.frame}",
-        "ensembling": "each film is also read mirrored, and both answers are averaged"
-        if manifest.is_mirrored
-        else "none",
+        "ensembling": _ensembling(manifest),
         "availability": f"the bundle {manifest.name} {manifest.version}; where it is published is "
         "for the authors to say",
     }
@@ -190,6 +188,16 @@ def _of_bundle(bundle: Bundle) -> dict[str, str]:
             f"{facts['dropped']} films left out as defective, copies, or by the clean list"
         )
     return answers
+
+
+def _ensembling(manifest: Manifest) -> str:
+    parts = []
+    if manifest.is_mirrored:
+        which = "each film" if manifest.mirror_margin is None else "a film near a threshold"
+        parts.append(f"{which} is also read mirrored, and both answers are averaged")
+    if manifest.second is not None:
+        parts.append("two networks read the whole film, and the calibration weighs both")
+    return "; ".join(parts) or "none"
 
 
 def _partition(passport: Split) -> str:

@@ -25,14 +25,15 @@ from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmRegister
 from fracturax.datasets.splits import DroppedCase
-from fracturax.evaluation import PredictionTable, delong_test
+from fracturax.evaluation import Evaluation, PredictionTable
 from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
-from fracturax.models.runtime import WINDOW_OUTPUTS, RawAnswer, XrayPredictor
+from fracturax.models.runtime import SECOND_OUTPUTS, WINDOW_OUTPUTS, RawAnswer, XrayPredictor
 from fracturax.models.scope import fit_scope
 from fracturax.pipelines.alignment import align
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import Judgement, map_films
+from fracturax.pipelines.guard import compare_ways, holds
 from fracturax.pipelines.leftover import Leftover, leftover_shortcuts
 from fracturax.pipelines.out_of_fold import (
     OutOfFold,
@@ -42,6 +43,7 @@ from fracturax.pipelines.out_of_fold import (
     read_out_of_fold,
 )
 from fracturax.pipelines.prepare import only_film
+from fracturax.pipelines.settled import mirror_margin, settle
 from fracturax.pipelines.statement import state
 from fracturax.pipelines.train import TrainingRun, train
 from fracturax.training.export import export_network, quantize_graph
@@ -58,9 +60,8 @@ _SCOPE_ALLOWANCE = 1.2
 """How much farther than those of its own data set a film of another hospital may lie."""
 _SCOPE_EXPOSURE = Augmentation(noise=0.05, recompression=0.4)
 _SCOPE_FILMS = 500
-_LARGEST_LOSS = 0.005
 _QUANTIZATION_FILMS = 64
-_CLOSER = "closer"
+_CLOSER, _SECOND = "closer", "second"
 
 
 def publish(
@@ -77,25 +78,39 @@ def publish(
     """
     assert run.final is not None, "a bundle needs the network trained on all films"
     assert (run.closer_final is None) == (run.recipe.closer is None), "a network a closer look"
+    assert (run.second_final is None) == (run.recipe.second is None), "a network an opinion"
     folds = [run.data.split.fold_of[case.name] for case in run.data.cases]
     films: dict[str, OutOfFold] = {}
     judged: dict[str, Judgement] = {}
     provisional = [
-        _export(trained, run.closer_folds.get(fold), run, bundle_folder(run.folder, fold))
+        _export(
+            trained,
+            run.closer_folds.get(fold),
+            run.second_folds.get(fold),
+            run,
+            bundle_folder(run.folder, fold),
+        )
         for fold, trained in run.folds.items()
     ]
     for precision in PRECISIONS:
         readers = [XrayPredictor(one, precision=precision, threads=1) for one in provisional]
         films[precision] = read_out_of_fold(run.data.cases, folds, readers, progress=progress)
         judged[precision] = judge_across_folds(films[precision], model=run.recipe.name)
-    precision = choose_precision(judged)
-    final = _export(run.final, run.closer_final, run, bundle)
+    guards = {"int8": compare_ways(judged["fp32"], judged["int8"])}
+    precision = "int8" if holds(guards["int8"]) else "fp32"
+    way = _read_once_where_settled(
+        provisional, films[precision], judged[precision], precision, progress=progress
+    )
+    films[precision], judged[precision] = way.films, way.judged
+    guards["one_view_where_settled"] = way.differences
+    final = _export(run.final, run.closer_final, run.second_final, run, bundle)
     limit = _scope_limit(run, provisional, progress)
     scope = fit_scope(_textures(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
         fit_answers(films[precision]).into(final.manifest),
         version=version,
         default_precision=precision,
+        mirror_margin=way.margin,
         graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", precision)),
         training=_training_facts(run),
     )
@@ -109,7 +124,7 @@ def publish(
         [film.acquisition for film in run.data.films],
         judged[precision].table.probability,
     )
-    document = _write_results(run, results, judged, precision, leftover)
+    document = _write_results(run, results, judged, guards, precision, leftover)
     write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
 
@@ -179,20 +194,51 @@ def align_final(
     return align(manifest, answers, suspicious=suspicious).into(manifest)
 
 
-def choose_precision(judged: Mapping[str, Judgement]) -> str:
-    """Return `int8` where it holds the accuracy of `fp32`, else `fp32`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Way:
+    """How films are read in the end: from both views, or settled ones from one of them.
 
-    It holds if the 95 % bound of the paired AUROC difference and the difference of mAP50 both
-    lose less than 0.005.
+    `margin` is None where every film is read twice.
     """
-    exact, small = judged["fp32"], judged["int8"]
-    test = delong_test(exact.table.reference, small.table.probability, exact.table.probability)
-    boxes = small.evaluation["map50_fractured"].value - exact.evaluation["map50_fractured"].value
-    holds = test.low >= -_LARGEST_LOSS and boxes >= -_LARGEST_LOSS
-    return "int8" if holds else "fp32"
+
+    films: OutOfFold
+    judged: Judgement
+    differences: Evaluation
+    margin: float | None
 
 
-def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: Path) -> Bundle:
+def _read_once_where_settled(
+    provisional: Sequence[Bundle],
+    both: OutOfFold,
+    judged: Judgement,
+    precision: str,
+    *,
+    progress: Progress,
+) -> _Way:
+    """Try to read settled films once; where that costs accuracy, all are read twice."""
+    unmirrored = [
+        dataclasses.replace(one, manifest=dataclasses.replace(one.manifest, is_mirrored=False))
+        for one in provisional
+    ]
+    readers = [XrayPredictor(one, precision=precision, threads=1) for one in unmirrored]
+    once = read_out_of_fold(both.cases, both.fold.tolist(), readers, progress=progress)
+    margin = mirror_margin(both, once)
+    manifest = dataclasses.replace(provisional[0].manifest, mirror_margin=margin)
+    settled = settle(both, once, manifest)
+    again = judge_across_folds(settled, model=manifest.name)
+    differences = compare_ways(judged, again)
+    if holds(differences):
+        return _Way(settled, again, differences, margin)
+    return _Way(both, judged, differences, None)
+
+
+def _export(
+    trained: Trained,
+    closer: Trained | None,
+    second: Trained | None,
+    run: TrainingRun,
+    folder: Path,
+) -> Bundle:
     """Write a bundle that is not calibrated yet and takes everything for in scope."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = run.recipe.plan
@@ -201,6 +247,15 @@ def _export(trained: Trained, closer: Trained | None, run: TrainingRun, folder: 
     if closer is not None and run.recipe.closer is not None:
         size = run.recipe.closer.window.size
         export_network(closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS)
+    if second is not None:
+        export_network(
+            second.network,
+            shape,
+            folder,
+            stem=_SECOND,
+            outputs=SECOND_OUTPUTS,
+            channels=plan.channels,
+        )
     quantize_graph(folder, _quantization_films(run))
     (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
     return write_bundle(folder, _bare_manifest(run.recipe), scope=None)
@@ -222,6 +277,7 @@ def _bare_manifest(recipe: Recipe) -> Manifest:
         graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
         closer=_closer_look(recipe),
         strides=BACKBONES[recipe.network.backbone].strides,
+        second=f"{_SECOND}.onnx" if recipe.second is not None else None,
     )
 
 
@@ -304,6 +360,7 @@ def _write_results(
     run: TrainingRun,
     folder: Path,
     judged: Mapping[str, Judgement],
+    guards: Mapping[str, Evaluation],
     precision: str,
     leftover: Sequence[Leftover],
 ) -> dict[str, Any]:
@@ -315,6 +372,7 @@ def _write_results(
         "facts": dict(_training_facts(run)),
         "precision": precision,
         "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},
+        "guards": {name: one.as_document() for name, one in guards.items()},
         "leftover": [dataclasses.asdict(one) for one in leftover],
         "curves": {f"fold-{fold}": one.curves for fold, one in run.folds.items()},
     }

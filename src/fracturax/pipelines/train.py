@@ -48,7 +48,7 @@ class TrainingData:
 class TrainingRun:
     """A finished training: the data, one network a fold, and one trained on all.
 
-    Where the recipe has a closer look, each network has its second one.
+    Where the recipe has a closer look or a second opinion, each network has its own.
     """
 
     recipe: Recipe
@@ -58,6 +58,8 @@ class TrainingRun:
     folder: Path
     closer_folds: dict[int, Trained]
     closer_final: Trained | None
+    second_folds: dict[int, Trained]
+    second_final: Trained | None
 
 
 def train(
@@ -132,13 +134,20 @@ def train_on(
         for fold, one in trained.items()
         if recipe.closer is not None
     }
+    second = {
+        fold: _train_second(recipe, data, fold, out / f"fold-{fold}", max_steps)
+        for fold in trained
+        if recipe.second is not None
+    }
     last = _train_final(recipe, data, out, max_steps) if final else None
-    closer_last = None
+    closer_last = second_last = None
     if last is not None and recipe.closer is not None:
         closer_last = _train_closer(recipe, data, last, None, out / "final", max_steps)
+    if last is not None and recipe.second is not None:
+        second_last = _train_second(recipe, data, None, out / "final", max_steps)
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
     draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
-    return TrainingRun(recipe, data, trained, last, out, closer, closer_last)
+    return TrainingRun(recipe, data, trained, last, out, closer, closer_last, second, second_last)
 
 
 def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
@@ -281,6 +290,20 @@ def _train_closer(
         candidates=partial(find_candidates, first.network, films),
         max_steps=max_steps,
     )
+
+
+def _train_second(
+    recipe: Recipe, data: TrainingData, fold: int | None, folder: Path, max_steps: int | None
+) -> Trained:
+    """Train the network of the second opinion on the same films, from its own beginning."""
+    stage = recipe.second_stage()
+    assert stage is not None, "asked for where the recipe has a second opinion"
+    films = [
+        film
+        for case, film in zip(data.cases, data.films, strict=True)
+        if fold is None or data.split.trains(case.name, fold)
+    ]
+    return train_network(stage, films, (), folder=folder / "second", max_steps=max_steps)
 
 
 def _fold(data: TrainingData, case: Case) -> int:

@@ -150,6 +150,25 @@ class CloserRecipe:
 
 
 @dataclass(frozen=True)
+class SecondRecipe:
+    """Another network that reads the whole film too; the calibration weighs both opinions.
+
+    Networks that were trained apart err apart: two give more than one that is twice as large
+    (Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation using deep
+    ensembles", NeurIPS 2017).
+
+    Args:
+        network: Usually a plain classifier, which does not look for places.
+        optimizer: Its pace.
+        loss: Weights of its loss.
+    """
+
+    network: NetworkRecipe
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    loss: LossRecipe = field(default_factory=LossRecipe)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a training. Tables of the TOML file are the fields.
 
@@ -168,6 +187,7 @@ class Recipe:
     loss: LossRecipe = field(default_factory=LossRecipe)
     finish: FinishRecipe | None = None
     closer: CloserRecipe | None = None
+    second: SecondRecipe | None = None
 
     def as_document(self) -> dict[str, Any]:
         """Return the recipe as JSON-able data, what is switched off left out where it came later.
@@ -177,17 +197,21 @@ class Recipe:
         """
         own = {"plan": self.plan.as_document(), "augmentation": self.augmentation.as_document()}
         document = asdict(self) | own
-        for stage in (document, document["closer"]):
+        if self.second is None:
+            del document["second"]
+        for stage in (document, document["closer"], document.get("second")):
             if stage is not None:
                 stage["network"]["weights"] = begun_from(stage["network"]["weights"])
         return document
 
     def with_weights(self, weights: str) -> Recipe:
         """Return the recipe with every network's pretrained weights taken from elsewhere."""
-        closer = self.closer and replace(
-            self.closer, network=replace(self.closer.network, weights=weights)
-        )
-        return replace(self, network=replace(self.network, weights=weights), closer=closer)
+
+        def begun(part: Any) -> Any:
+            return part and replace(part, network=replace(part.network, weights=weights))
+
+        begun_self: Recipe = begun(self)
+        return replace(begun_self, closer=begun(self.closer), second=begun(self.second))
 
     def closer_stage(self) -> Recipe | None:
         """Return the recipe of the network for the closer look, if there is one."""
@@ -201,11 +225,23 @@ class Recipe:
             optimizer=self.closer.optimizer,
             loss=self.closer.loss,
             finish=None,
+            second=None,
         )
+
+    def second_stage(self) -> Recipe | None:
+        """Return the recipe of the network for the second opinion, if there is one."""
+        if self.second is None:
+            return None
+        own = {
+            "network": self.second.network,
+            "optimizer": self.second.optimizer,
+            "loss": self.second.loss,
+        }
+        return replace(self, **own, finish=None, closer=None, second=None)
 
     def stages(self) -> tuple[Recipe, ...]:
         """Return one recipe a stage of the first network, in order."""
-        first = replace(self, finish=None, closer=None)
+        first = replace(self, finish=None, closer=None, second=None)
         if self.finish is None:
             return (first,)
         return (first, replace(first, optimizer=self.finish.optimizer, loss=self.finish.loss))

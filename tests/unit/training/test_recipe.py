@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, word
 
 def test_the_shipped_recipe_has_the_hash_it_had_before_steps_and_later_augmentations() -> None:
     recipe = load_recipe(Path(__file__).parents[3] / "recipes" / "xray.toml")
-    assert sha256_of_document(recipe.as_document()) == (
+    assert sha256_of_document(replace(recipe, second=None).as_document()) == (
         "1df36124d490cdcfea0df833d4d4f6967bff2d2c2d4800131408d89150a6a2f3"
     )
 
