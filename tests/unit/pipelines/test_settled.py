@@ -19,7 +19,7 @@ from fracturax.pipelines.out_of_fold import OutOfFold, fit_answers, judge_across
 from fracturax.pipelines.settled import mirror_margin, settle
 from fracturax.transforms.plan import PreprocessingPlan
 
-FILMS = 900
+FILMS = 1500
 BOX = Box(0, 0, 4, 4)
 MANIFEST = Manifest(
     name="xray",
