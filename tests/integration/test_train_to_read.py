@@ -29,7 +29,7 @@ def test_a_training_leaves_the_evidence_beside_the_bundle(run_folder: Path) -> N
     results = {path.name for path in (run_folder / "results").iterdir()}
     assert results == {
         *("out_of_fold.csv", "out_of_fold_boxes.csv", "evaluation.json", "split.json"),
-        *("dropped.json", "curves.png", "page"),
+        *("dropped.json", "curves.png", "page", "values.csv"),
     }
     table = PredictionTable.from_csv(run_folder / "results" / "out_of_fold.csv")
     split = json.loads((run_folder / "results" / "split.json").read_text())

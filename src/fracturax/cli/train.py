@@ -167,7 +167,8 @@ def _train_films(options: _Options) -> dict[str, object]:
         unwanted=unwanted,
         progress=progress,
     )
-    table = predict_out_of_fold(parsed, run.data, run.folds)
+    first = {fold: team.first for fold, team in run.folds.items()}
+    table = predict_out_of_fold(parsed, run.data, first)
     table.write_csv(folder / "predictions.csv")
     document |= {"films": len(run.data.cases), "dropped": len(run.data.dropped)}
     document["predictions"] = str(folder / "predictions.csv")

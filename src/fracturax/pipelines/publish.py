@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +18,40 @@ import numpy as np
 import numpy.typing as npt
 
 from fracturax.core.case import Case
-from fracturax.core.prediction import OperatingPoints
 from fracturax.core.progress import Progress, silent
 from fracturax.core.provenance import sha256_of_document, software_version
 from fracturax.datasets.passport import Split
 from fracturax.datasets.register import FilmRegister
 from fracturax.datasets.splits import DroppedCase
-from fracturax.evaluation import Evaluation, PredictionTable
-from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
-from fracturax.models.catalog import BACKBONES
-from fracturax.models.runtime import SECOND_OUTPUTS, WINDOW_OUTPUTS, RawAnswer, XrayPredictor
+from fracturax.evaluation import PredictionTable
+from fracturax.models.bundle import Bundle, Manifest, write_bundle
+from fracturax.models.runtime import RawAnswer, XrayPredictor
 from fracturax.models.scope import fit_scope
 from fracturax.pipelines.alignment import align
 from fracturax.pipelines.card import write_card
-from fracturax.pipelines.evaluate import Judgement, map_films
-from fracturax.pipelines.guard import compare_ways, holds
+from fracturax.pipelines.evaluate import map_films
+from fracturax.pipelines.export_team import export_team
 from fracturax.pipelines.leftover import Leftover, leftover_shortcuts
 from fracturax.pipelines.out_of_fold import (
-    OutOfFold,
     bundle_folder,
     fit_answers,
-    judge_across_folds,
-    read_out_of_fold,
 )
 from fracturax.pipelines.prepare import only_film
-from fracturax.pipelines.settled import mirror_margin, settle
 from fracturax.pipelines.statement import state
 from fracturax.pipelines.train import TrainingRun, train
-from fracturax.training.export import export_network, quantize_graph
-from fracturax.training.loop import Trained
+from fracturax.pipelines.ways import Way, choose_way
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
 from fracturax.transforms.axis_map import AxisMap
 from fracturax.transforms.bone_mask import USABLE
 from fracturax.transforms.plan import fit
 
-PRECISIONS = ("fp32", "int8")
 _SCOPE_ACCEPTS = 0.98
 _SCOPE_ALLOWANCE = 1.2
 """How much farther than those of its own data set a film of another hospital may lie."""
 _SCOPE_EXPOSURE = Augmentation(noise=0.05, recompression=0.4)
 _SCOPE_FILMS = 500
 _QUANTIZATION_FILMS = 64
-_CLOSER, _SECOND = "closer", "second"
 
 
 def publish(
@@ -77,54 +67,32 @@ def publish(
         progress: Where to tell how far the work is.
     """
     assert run.final is not None, "a bundle needs the network trained on all films"
-    assert (run.closer_final is None) == (run.recipe.closer is None), "a network a closer look"
-    assert (run.second_final is None) == (run.recipe.second is None), "a network an opinion"
     folds = [run.data.split.fold_of[case.name] for case in run.data.cases]
-    films: dict[str, OutOfFold] = {}
-    judged: dict[str, Judgement] = {}
+    samples = _quantization_films(run)
     provisional = [
-        _export(
-            trained,
-            run.closer_folds.get(fold),
-            run.second_folds.get(fold),
-            run,
-            bundle_folder(run.folder, fold),
-        )
-        for fold, trained in run.folds.items()
+        export_team(team, run.recipe, bundle_folder(run.folder, fold), samples)
+        for fold, team in run.folds.items()
     ]
-    for precision in PRECISIONS:
-        readers = [XrayPredictor(one, precision=precision, threads=1) for one in provisional]
-        films[precision] = read_out_of_fold(run.data.cases, folds, readers, progress=progress)
-        judged[precision] = judge_across_folds(films[precision], model=run.recipe.name)
-    guards = {"int8": compare_ways(judged["fp32"], judged["int8"])}
-    precision = "int8" if holds(guards["int8"]) else "fp32"
-    way = _read_once_where_settled(
-        provisional, films[precision], judged[precision], precision, progress=progress
-    )
-    films[precision], judged[precision] = way.films, way.judged
-    guards["one_view_where_settled"] = way.differences
-    final = _export(run.final, run.closer_final, run.second_final, run, bundle)
+    way = choose_way(provisional, run.data.cases, folds, model=run.recipe.name, progress=progress)
+    final = export_team(run.final, run.recipe, bundle, samples)
     limit = _scope_limit(run, provisional, progress)
     scope = fit_scope(_textures(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
-        fit_answers(films[precision]).into(final.manifest),
+        fit_answers(way.films).into(final.manifest),
         version=version,
-        default_precision=precision,
+        default_precision=way.precision,
         mirror_margin=way.margin,
-        graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", precision)),
+        graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", way.precision)),
         training=_training_facts(run),
     )
-    if precision == "fp32":
+    if way.precision == "fp32":
         (bundle / "model.int8.onnx").unlink()
-    manifest = align_final(
-        final, manifest, run.data.cases, judged[precision].table, progress=progress
-    )
+    table = way.judged[way.precision].table
+    manifest = align_final(final, manifest, run.data.cases, table, progress=progress)
     leftover = leftover_shortcuts(
-        films[precision],
-        [film.acquisition for film in run.data.films],
-        judged[precision].table.probability,
+        way.films, [film.acquisition for film in run.data.films], table.probability
     )
-    document = _write_results(run, results, judged, guards, precision, leftover)
+    document = _write_results(run, results, way, leftover)
     write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
 
@@ -192,100 +160,6 @@ def align_final(
     is_healthy = held_out.reference == 0
     suspicious = float((held_out.status[is_healthy] != "no_fracture").mean())
     return align(manifest, answers, suspicious=suspicious).into(manifest)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Way:
-    """How films are read in the end: from both views, or settled ones from one of them.
-
-    `margin` is None where every film is read twice.
-    """
-
-    films: OutOfFold
-    judged: Judgement
-    differences: Evaluation
-    margin: float | None
-
-
-def _read_once_where_settled(
-    provisional: Sequence[Bundle],
-    both: OutOfFold,
-    judged: Judgement,
-    precision: str,
-    *,
-    progress: Progress,
-) -> _Way:
-    """Try to read settled films once; where that costs accuracy, all are read twice."""
-    unmirrored = [
-        dataclasses.replace(one, manifest=dataclasses.replace(one.manifest, is_mirrored=False))
-        for one in provisional
-    ]
-    readers = [XrayPredictor(one, precision=precision, threads=1) for one in unmirrored]
-    once = read_out_of_fold(both.cases, both.fold.tolist(), readers, progress=progress)
-    margin = mirror_margin(both, once)
-    manifest = dataclasses.replace(provisional[0].manifest, mirror_margin=margin)
-    settled = settle(both, once, manifest)
-    again = judge_across_folds(settled, model=manifest.name)
-    differences = compare_ways(judged, again)
-    if holds(differences):
-        return _Way(settled, again, differences, margin)
-    return _Way(both, judged, differences, None)
-
-
-def _export(
-    trained: Trained,
-    closer: Trained | None,
-    second: Trained | None,
-    run: TrainingRun,
-    folder: Path,
-) -> Bundle:
-    """Write a bundle that is not calibrated yet and takes everything for in scope."""
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = run.recipe.plan
-    shape = (plan.rows, plan.columns)
-    export_network(trained.network, shape, folder, channels=plan.channels)
-    if closer is not None and run.recipe.closer is not None:
-        size = run.recipe.closer.window.size
-        export_network(closer.network, (size, size), folder, stem=_CLOSER, outputs=WINDOW_OUTPUTS)
-    if second is not None:
-        export_network(
-            second.network,
-            shape,
-            folder,
-            stem=_SECOND,
-            outputs=SECOND_OUTPUTS,
-            channels=plan.channels,
-        )
-    quantize_graph(folder, _quantization_films(run))
-    (folder / "card.md").write_text("Not calibrated: for the cross-validation only.\n")
-    return write_bundle(folder, _bare_manifest(run.recipe), scope=None)
-
-
-def _bare_manifest(recipe: Recipe) -> Manifest:
-    return Manifest(
-        name=recipe.name,
-        version="0",
-        network=recipe.network.name,
-        created=datetime.now(UTC).date().isoformat(),
-        plan=recipe.plan,
-        is_mirrored=True,
-        operating_points=OperatingPoints(0.5, 0.5),
-        box_operating_points=OperatingPoints(0.5, 0.5),
-        calibration=Calibration(("logit",), (1.0,), 0.0),
-        box_calibration=Calibration(("box",), (1.0,), 0.0),
-        default_precision="fp32",
-        graphs=(("fp32", "model.onnx"), ("int8", "model.int8.onnx")),
-        closer=_closer_look(recipe),
-        strides=BACKBONES[recipe.network.backbone].strides,
-        second=f"{_SECOND}.onnx" if recipe.second is not None else None,
-    )
-
-
-def _closer_look(recipe: Recipe) -> CloserLook | None:
-    if recipe.closer is None:
-        return None
-    strides = BACKBONES[recipe.closer.network.backbone].strides
-    return CloserLook(f"{_CLOSER}.onnx", recipe.closer.window, strides)
 
 
 def _quantization_films(run: TrainingRun) -> npt.NDArray[np.float32]:
@@ -357,12 +231,7 @@ def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
 
 
 def _write_results(
-    run: TrainingRun,
-    folder: Path,
-    judged: Mapping[str, Judgement],
-    guards: Mapping[str, Evaluation],
-    precision: str,
-    leftover: Sequence[Leftover],
+    run: TrainingRun, folder: Path, way: Way, leftover: Sequence[Leftover]
 ) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     run.data.split.write(folder / "split.json")
@@ -370,14 +239,15 @@ def _write_results(
     document: dict[str, Any] = {
         "recipe": run.recipe.as_document(),
         "facts": dict(_training_facts(run)),
-        "precision": precision,
-        "evaluation": {name: one.evaluation.as_document() for name, one in judged.items()},
-        "guards": {name: one.as_document() for name, one in guards.items()},
+        "precision": way.precision,
+        "evaluation": {name: one.evaluation.as_document() for name, one in way.judged.items()},
+        "guards": {name: one.as_document() for name, one in way.guards.items()},
         "leftover": [dataclasses.asdict(one) for one in leftover],
-        "curves": {f"fold-{fold}": one.curves for fold, one in run.folds.items()},
+        "curves": {f"fold-{fold}": one.first.curves for fold, one in run.folds.items()},
     }
     shutil.copyfile(run.folder / "curves.png", folder / "curves.png")
-    chosen = judged[precision]
+    way.write_values(folder / "values.csv")
+    chosen = way.judged[way.precision]
     groups = np.array([film.acquisition for film in run.data.films])
     columns = {**chosen.columns, "acquisition": groups}
     return state(folder, document, chosen.table, columns, chosen.assessed)

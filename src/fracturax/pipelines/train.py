@@ -45,21 +45,29 @@ class TrainingData:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingRun:
-    """A finished training: the data, one network a fold, and one trained on all.
+class Team:
+    """Networks that read films together, trained on the same films.
 
-    Where the recipe has a closer look or a second opinion, each network has its own.
+    Args:
+        first: Sees the whole film and suspects places.
+        closer: Looks at these again, where the recipe has a closer look.
+        second: Gives its own opinion of the whole film, where the recipe has one.
     """
+
+    first: Trained
+    closer: Trained | None = None
+    second: Trained | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """A finished training: the data, one team of networks a fold, and one trained on all."""
 
     recipe: Recipe
     data: TrainingData
-    folds: dict[int, Trained]
-    final: Trained | None
+    folds: dict[int, Team]
+    final: Team | None
     folder: Path
-    closer_folds: dict[int, Trained]
-    closer_final: Trained | None
-    second_folds: dict[int, Trained]
-    second_final: Trained | None
 
 
 def train(
@@ -129,25 +137,17 @@ def train_on(
     if not set(chosen) <= set(known):
         raise ConfigError("there is no such fold", got=f"{list(chosen)}, not of {list(known)}")
     trained = cross_validate(recipe, data, out=out, folds=chosen, max_steps=max_steps)
-    closer = {
-        fold: _train_closer(recipe, data, one, fold, out / f"fold-{fold}", max_steps)
+    teams = {
+        fold: _train_others(recipe, data, one, fold, out / f"fold-{fold}", max_steps)
         for fold, one in trained.items()
-        if recipe.closer is not None
     }
-    second = {
-        fold: _train_second(recipe, data, fold, out / f"fold-{fold}", max_steps)
-        for fold in trained
-        if recipe.second is not None
-    }
-    last = _train_final(recipe, data, out, max_steps) if final else None
-    closer_last = second_last = None
-    if last is not None and recipe.closer is not None:
-        closer_last = _train_closer(recipe, data, last, None, out / "final", max_steps)
-    if last is not None and recipe.second is not None:
-        second_last = _train_second(recipe, data, None, out / "final", max_steps)
+    last = None
+    if final:
+        first = _train_final(recipe, data, out, max_steps)
+        last = _train_others(recipe, data, first, None, out / "final", max_steps)
     curves = {f"fold {fold}": one.curves for fold, one in trained.items()}
-    draw_curves(curves | ({"all films": last.curves} if last else {}), out / "curves.png")
-    return TrainingRun(recipe, data, trained, last, out, closer, closer_last, second, second_last)
+    draw_curves(curves | ({"all films": last.first.curves} if last else {}), out / "curves.png")
+    return TrainingRun(recipe, data, teams, last, out)
 
 
 def _with_known_dataset(recipe: Recipe, root: Path) -> Recipe:
@@ -266,44 +266,45 @@ def _train_final(recipe: Recipe, data: TrainingData, out: Path, max_steps: int |
     return train_network(rest[-1], data.films, (), folder=folder, start=start, max_steps=max_steps)
 
 
-def _train_closer(
+def _train_others(
     recipe: Recipe,
     data: TrainingData,
     first: Trained,
     fold: int | None,
     folder: Path,
     max_steps: int | None,
-) -> Trained:
-    """Train the closer look on what the network of the same films suspects in them."""
-    stage = recipe.closer_stage()
-    assert stage is not None, "asked for where the recipe has a closer look"
-    films = [
-        film
-        for case, film in zip(data.cases, data.films, strict=True)
-        if film.reference.boxes is not None and (fold is None or data.split.trains(case.name, fold))
-    ]
-    return train_network(
-        stage,
-        films,
-        (),
-        folder=folder / "closer",
-        candidates=partial(find_candidates, first.network, films),
-        max_steps=max_steps,
-    )
-
-
-def _train_second(
-    recipe: Recipe, data: TrainingData, fold: int | None, folder: Path, max_steps: int | None
-) -> Trained:
-    """Train the network of the second opinion on the same films, from its own beginning."""
-    stage = recipe.second_stage()
-    assert stage is not None, "asked for where the recipe has a second opinion"
+) -> Team:
+    """Train what else the recipe has, on the films that a first network learned from."""
     films = [
         film
         for case, film in zip(data.cases, data.films, strict=True)
         if fold is None or data.split.trains(case.name, fold)
     ]
-    return train_network(stage, films, (), folder=folder / "second", max_steps=max_steps)
+    closer = second = None
+    if (stage := recipe.closer_stage()) is not None:
+        closer = _train_closer(stage, films, first, folder / "closer", max_steps)
+    if (stage := recipe.second_stage()) is not None:
+        second = train_network(stage, films, (), folder=folder / "second", max_steps=max_steps)
+    return Team(first, closer, second)
+
+
+def _train_closer(
+    stage: Recipe,
+    films: Sequence[StoredFilm],
+    first: Trained,
+    folder: Path,
+    max_steps: int | None,
+) -> Trained:
+    """Train the closer look on what the network of the same films suspects in them."""
+    marked = [film for film in films if film.reference.boxes is not None]
+    return train_network(
+        stage,
+        marked,
+        (),
+        folder=folder,
+        candidates=partial(find_candidates, first.network, marked),
+        max_steps=max_steps,
+    )
 
 
 def _fold(data: TrainingData, case: Case) -> int:

@@ -16,6 +16,8 @@ from fracturax.models.runtime import OUTPUTS
 from fracturax.models.session import import_quietly
 
 _OPSET = 20
+_LEAST_STORED_AS_HALVES = 1024
+"""Biases and statistics stay as they are."""
 
 
 def export_network(
@@ -82,6 +84,33 @@ def write_graph(
         )
     assert program is not None
     program.save(str(path), external_data=False)
+
+
+def store_halves(path: Path) -> None:
+    """Round a graph's weights to half precision and store them so: half the bytes.
+
+    It computes in single precision still: what runs it widens them once, when it loads it.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < _LEAST_STORED_AS_HALVES:
+            continue
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 class _Chosen(nn.Module):
