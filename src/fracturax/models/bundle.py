@@ -71,15 +71,19 @@ class Calibration:
             >>> Calibration(("logit",), (1.0,), 0.0).probability({"logit": 0.0})
             0.5
         """
-        return 1 / (1 + math.exp(-self.log_odds(values)))
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, self.log_odds(values)))))
 
     def log_odds(self, values: Mapping[str, float]) -> float:
-        """Return the log-odds for raw values by name, within ±50."""
-        total = self.intercept + sum(
+        """Return the log-odds for raw values by name; where a probability rounds to 1, they do not.
+
+        Example:
+            >>> Calibration(("logit",), (2.0,), -1.0).log_odds({"logit": 50.0})
+            99.0
+        """
+        return self.intercept + sum(
             weight * values[name]
             for name, weight in zip(self.inputs, self.coefficients, strict=True)
         )
-        return max(-50.0, min(50.0, total))
 
 
 def _log_odds(probability: float) -> float:

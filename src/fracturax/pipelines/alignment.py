@@ -65,18 +65,19 @@ def align(manifest: Manifest, healthy: Sequence[RawAnswer], *, suspicious: float
         suspicious: Share of healthy films that lay at or above the high-sensitivity point out of
             fold.
     """
-    images = np.array([manifest.calibration.probability(one.values) for one in healthy])
+    images = np.array([manifest.calibration.log_odds(one.values) for one in healthy])
     boxes = np.array([strongest_box(one, manifest.box_calibration) for one in healthy])
-    point = manifest.operating_points.high_sensitivity
+    point = logit(manifest.operating_points.high_sensitivity)
+    box_point = logit(manifest.box_operating_points.high_sensitivity)
     return Alignment(
         image=_move(images, suspicious, to=point),
-        box=_move(boxes, NORMALS_WITH_DOTTED, to=manifest.box_operating_points.high_sensitivity),
+        box=_move(logit(np.clip(boxes, 1e-12, 1 - 1e-12)), NORMALS_WITH_DOTTED, to=box_point),
         suspicious=suspicious,
         before=float((images >= point).mean()),
     )
 
 
-def _move(probabilities: npt.NDArray[np.float64], share: float, *, to: float) -> float:
-    """Return the log-odds by which to move until no more than a share lies at or above a point."""
-    now = float(np.quantile(probabilities, 1 - share))
-    return float(logit(to) - logit(now)) if 0 < to < now < 1 else 0.0
+def _move(values: npt.NDArray[np.float64], share: float, *, to: float) -> float:
+    """Return by how much to move log-odds until no more than a share lies at or above a point."""
+    now = float(np.quantile(values, 1 - share))
+    return to - now if np.isfinite([to, now]).all() and to < now else 0.0
