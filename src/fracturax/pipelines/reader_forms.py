@@ -18,6 +18,8 @@ KEY = "key.csv"
 _TRUTH_NAMES = ("truth", "reference", "label")
 _FORM = ("session", "place", "case", "treatment", "rating", "time_s", "confidence")
 _FILLED = ("rating", "time_s", "confidence")
+_FORMULA = ("=", "+", "-", "@")
+"""What makes a spreadsheet compute a cell that came from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def write_forms(
         seed: Of the orders.
 
     Raises:
-        DataError: If the table cannot be read, or names a case twice.
+        DataError: If the table cannot be read, names a case twice, or a cell would be a formula.
         ConfigError: If a name stands twice or fits no file, or the folder is there already.
 
     References:
@@ -68,14 +70,23 @@ def write_forms(
         FDA", Academic Radiology 19:463-477, 2012.
     """
     for kind, names in (("reader", readers), ("treatment", treatments)):
-        if not names or len(set(names)) < len(names) or not all(names):
+        # Some file systems take names that differ in case alone for one.
+        if not names or len({name.casefold() for name in names}) < len(names) or not all(names):
             raise ConfigError(f"each {kind} has a name of its own", got=", ".join(names) or "none")
     unfit = [name for name in readers if Path(name).name != name or name.startswith(".")]
+    unfit += [name for name in (*readers, *treatments) if not name.isprintable()]
     if unfit:
         raise ConfigError("a reader's name becomes that of a file", got=repr(unfit[0]))
     if out.exists():
         raise ConfigError("the forms go into a new folder", got=f"{out.name} is there already")
     truth = _truth_of(cases)
+    formula = next((one for one in (*truth, *treatments) if one.startswith(_FORMULA)), None)
+    if formula is not None:
+        raise DataError(
+            "a spreadsheet, in which forms are filled, takes a cell for a formula",
+            got=repr(formula),
+            cure=f"let no case and no treatment begin with one of {' '.join(_FORMULA)}",
+        )
     out.mkdir(parents=True)
     _write(out / KEY, ("case", "truth"), [(name, int(one)) for name, one in truth.items()])
     for number, reader in enumerate(readers):

@@ -144,6 +144,8 @@ def test_what_was_filled_in_wrongly_is_named(study: Path, tmp_path: Path) -> Non
         ((), TREATMENTS, "each reader has a name"),
         (("a",), ("alone", "alone"), "each treatment has a name"),
         (("../a",), TREATMENTS, "becomes that of a file"),
+        (("a\0",), TREATMENTS, "becomes that of a file"),
+        (("Ann", "ann"), TREATMENTS, "each reader has a name of its own"),
     ],
 )
 def test_names_that_cannot_be_are_refused(
@@ -169,6 +171,7 @@ def test_forms_are_never_written_over(study: Path, cases: Path) -> None:
         ("case,name\na,1\n", "does not say what is true"),
         ("case,truth\na,1\na,0\n", "names a case twice"),
         ("case,truth\na,maybe\n", "must be 0 or 1"),
+        ("case,truth\n=1+1,1\n", "takes a cell for a formula"),
     ],
 )
 def test_a_table_of_cases_that_cannot_be_used_is_refused(
