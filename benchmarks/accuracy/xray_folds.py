@@ -14,6 +14,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from fracturax.models.backbones import load_weights
 from fracturax.models.bundle import Bundle
 from fracturax.models.catalog import NETWORKS
@@ -49,18 +51,21 @@ def keep(run: Path) -> None:
         folder = KEPT / f"fold-{fold}"
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("model", "closer"):
-            shutil.copyfile(
-                bundle_folder(run, fold) / f"{name}.safetensors", folder / f"{name}.safetensors"
-            )
-        state = load_weights(run / f"fold-{fold}" / "second" / "checkpoint.safetensors")
+            file = f"{name}.safetensors"
+            shutil.copyfile(bundle_folder(run, fold) / file, folder / file)
         stage = recipe.second_stage()
-        assert stage is not None, "the recipe has a second opinion"
-        network = _build(stage)
-        kept = "average."
-        network.load_state_dict(
-            {name[len(kept) :]: one for name, one in state.items() if name.startswith(kept)}
-        )
-        write_halves(network, folder / "second.safetensors")
+        if stage is not None:
+            _keep_average(run / f"fold-{fold}" / "second", _build(stage), folder)
+
+
+def _keep_average(checkpoint: Path, network: nn.Module, folder: Path) -> None:
+    """Keep the network of a second opinion, of which a bundle holds the graph alone."""
+    state = load_weights(checkpoint / "checkpoint.safetensors")
+    kept = "average."
+    network.load_state_dict(
+        {name[len(kept) :]: one for name, one in state.items() if name.startswith(kept)}
+    )
+    write_halves(network, folder / "second.safetensors")
 
 
 def fold_bundles(folder: Path) -> list[Bundle]:
@@ -80,21 +85,22 @@ def _team(recipe: Recipe, folder: Path) -> Team:
     }
     found = {}
     for name, stage in stages.items():
-        assert stage is not None, f"the recipe has a {name}"
-        network = _build(stage)
-        network.load_state_dict(load_weights(folder / f"{name}.safetensors"))
-        found[name] = Trained(network.eval(), [])
-    return Team(found["model"], found["closer"], found["second"])
+        if stage is not None:
+            network = _build(stage)
+            network.load_state_dict(load_weights(folder / f"{name}.safetensors"))
+            found[name] = Trained(network.eval(), [])
+    return Team(found["model"], found.get("closer"), found.get("second"))
 
 
 def _build(stage: Recipe):
     plain = replace(stage.network, weights="random")
-    return NETWORKS.load(plain.name)(
+    network: nn.Module = NETWORKS.load(plain.name)(
         backbone=plain.backbone,
         weights=plain.weights,
         width=plain.width,
         channels=stage.plan.channels,
     )
+    return network
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def _as_markdown(document: list[dict[str, object]]) -> str:
         "Out-of-fold films of FracAtlas, split 9a85bbfa8c9e. ResNet-50 was trained for fold 0",
         "alone (`resnet50.toml`, 9,600 films, 21 minutes), the others for all three. Differences",
         "from xray 2026.17 on the same films, 95 % by DeLong. Pairs are the mean of log-odds.",
-        "Kept: a second opinion by a plain classifier (decision 17).",
+        "Kept for the next training: a second opinion by a plain classifier (decision 17).",
         "",
         "| tried | lying films lifted for | films | AUROC | sensitivity at specificity 0.90 "
         "| less xray |",

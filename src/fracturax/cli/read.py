@@ -62,7 +62,8 @@ PixelMm = Annotated[
     typer.Option("--pixel-mm", help="Of a pair: the film's pixel size at the detector."),
 ]
 Precision = Annotated[
-    str | None, typer.Option("--precision", help="fp32 or int8; the bundle's default if not given.")
+    str | None,
+    typer.Option("--precision", help="fp32, int8 or bf16, if the bundle has it; else its default."),
 ]
 
 

@@ -28,6 +28,7 @@ TURNED = "turned"
 """Value of a film that says whether the plan turned it upright: 1 or 0."""
 _SCOPE = "scope.safetensors"
 _REGISTER = "training_films.safetensors"
+BF16 = "bf16"
 _LATER = ("guarantees", "strides", "second", "mirror_margin")
 """Fields of a manifest that came later."""
 
@@ -123,7 +124,7 @@ class Manifest:
         calibration: Image values to probability.
         box_calibration: Box values to probability.
         default_precision: Graph to run unless asked otherwise.
-        graphs: File of each precision.
+        graphs: File of each precision; `bf16` is the graph of `fp32`, run in that by OpenVINO.
         training: Facts of the training: recipe, split and data hashes.
         closer: The closer look, if there is one.
         guarantees: What answers are worth at least: at most one a region, and one over all.

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,25 +26,38 @@ RUNTIMES: dict[str, Callable[[bytes, int], Session]] = {
     "openvino": OpenVinoSession,
 }
 """All runtimes; the first is always installed, and the one the others are compared with."""
+REDUCED: dict[str, Callable[[bytes, int], Session]] = {
+    "openvino-bf16": partial(OpenVinoSession, precision="bf16"),
+}
+"""Runtimes that do not answer as the first: for graphs of which it was shown that they may be."""
 CLOSE = 2e-3
 """Difference of an output from the first runtime's, at most: a share of its largest value, or of 1
 where that is more."""
 _FIRST = next(iter(RUNTIMES))
 _RUNS = 3
+_WORTH = 0.8
+"""A reduced precision is taken where it needs at most this share of the time."""
 _LARGEST_KEPT = 1 << 20
 
 
-def open_fastest(graph: bytes, threads: int, shapes: Mapping[str, tuple[int, ...]]) -> Session:
+def open_fastest(
+    graph: bytes,
+    threads: int,
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    reduced: bool = False,
+) -> Session:
     """Return a session of the runtime that runs a graph fastest on this machine.
 
     Where only ONNX Runtime is installed that is it. Else each runtime runs the graph a few times on
     noise, once; what was found is kept in `~/.fracturax/runtimes.json` for this graph, processor
-    and versions. A runtime that answers otherwise than ONNX Runtime is never chosen.
+    and versions. A runtime that answers otherwise than ONNX Runtime is chosen only if asked for.
 
     Args:
         graph: The bytes of an ONNX file.
         threads: Threads of one inference; 0 lets the runtime choose.
         shapes: Of the inputs, by name, as they usually come.
+        reduced: Whether a reduced precision may be chosen, if it is much faster.
 
     Raises:
         ModelError: If no runtime takes the graph.
@@ -52,25 +66,34 @@ def open_fastest(graph: bytes, threads: int, shapes: Mapping[str, tuple[int, ...
     """
     named = os.environ.get(RUNTIME_VARIABLE)
     if named:
-        if named not in RUNTIMES:
-            raise UnknownNameError("runtime", named, RUNTIMES)
-        return RUNTIMES[named](graph, threads)
+        every = RUNTIMES | REDUCED
+        if named not in every:
+            raise UnknownNameError("runtime", named, every)
+        return every[named](graph, threads)
     if not openvino_session.is_installed():
         return RUNTIMES[_FIRST](graph, threads)
-    key = _key(graph, threads)
+    choice = RUNTIMES | (REDUCED if reduced else {})
+    key = _key(graph, threads, tuple(choice))
     kept = _kept().get(key)
-    if kept in RUNTIMES:
-        return RUNTIMES[kept](graph, threads)
+    if kept in choice:
+        return choice[kept](graph, threads)
     rng = np.random.default_rng(0)
     noise = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
-    chosen, session = _timed(graph, threads, noise)
+    chosen, session = _timed(graph, threads, noise, choice)
     if chosen is not None:
         _keep(key, chosen)
     return session
 
 
-def _timed(graph: bytes, threads: int, example: Arrays) -> tuple[str | None, Session]:
-    """Return the name and the session of the fastest runtime that answers as the first one.
+def _timed(
+    graph: bytes,
+    threads: int,
+    example: Arrays,
+    choice: Mapping[str, Callable[[bytes, int], Session]],
+) -> tuple[str | None, Session]:
+    """Return the name and the session of the fastest runtime of a choice.
+
+    It answers as the first one, unless it is of a reduced precision.
 
     No name, and the first runtime, where the graph does not take the example.
     """
@@ -81,7 +104,7 @@ def _timed(graph: bytes, threads: int, example: Arrays) -> tuple[str | None, Ses
     except Exception:  # the graph takes other inputs: who opened it says so better
         return None, first
     best, chosen, session = _seconds(first, outputs, example), _FIRST, first
-    for name, opened in RUNTIMES.items():
+    for name, opened in choice.items():
         if name == _FIRST:
             continue
         try:
@@ -89,9 +112,12 @@ def _timed(graph: bytes, threads: int, example: Arrays) -> tuple[str | None, Ses
             said = other.run(outputs, example)
         except (FracturaXError, RuntimeError, ValueError):  # what it cannot run, the first can
             continue
-        if not all(_close(one, wanted) for one, wanted in zip(said, expected, strict=True)):
+        alike = all(_close(one, wanted) for one, wanted in zip(said, expected, strict=True))
+        if not alike and name not in REDUCED:
             continue
         seconds = _seconds(other, outputs, example)
+        if name in REDUCED:
+            seconds /= _WORTH
         if seconds < best:
             best, chosen, session = seconds, name, other
     return chosen, session
@@ -112,9 +138,9 @@ def _close(said: np.ndarray, wanted: np.ndarray) -> bool:
     return bool(np.abs(said - wanted).max(initial=0.0) <= CLOSE * largest)
 
 
-def _key(graph: bytes, threads: int) -> str:
+def _key(graph: bytes, threads: int, choice: Sequence[str]) -> str:
     versions = ",".join(f"{name} {_version(name)}" for name in RUNTIMES)
-    said = f"{hashlib.sha256(graph).hexdigest()} {threads} {versions} {_processor()}"
+    said = f"{hashlib.sha256(graph).hexdigest()} {threads} {versions} {_processor()} {choice}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 

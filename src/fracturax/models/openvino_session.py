@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,26 +15,32 @@ from fracturax.core.errors import MissingExtraError, ModelError
 from fracturax.models.session import Arrays
 
 _TELEMETRY = "openvino_telemetry"
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoSession:
-    """A graph on OpenVINO, on the CPU, in single precision.
+    """A graph on OpenVINO, on the CPU, in single precision unless asked otherwise.
 
     OpenVINO computes in bfloat16 by itself where the processor can; logits of the radiograph model
-    then move by up to 3. Here it may not.
+    then move by up to 3. Here it may only where it is asked to.
 
     Args:
         graph: The bytes of an ONNX file.
         threads: Threads of one inference; 0 lets OpenVINO choose.
+        precision: `fp32` or `bf16`; a processor that has no units for it computes bf16 as fp32.
 
     Raises:
         ModelError: If OpenVINO refuses the graph.
         MissingExtraError: If it is not installed.
     """
 
-    def __init__(self, graph: bytes, threads: int) -> None:
+    def __init__(
+        self, graph: bytes, threads: int, *, precision: Literal["fp32", "bf16"] = "fp32"
+    ) -> None:
         openvino = import_quietly()
-        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        self.precision: str = precision
+        hint = _HINTS[precision]
+        options = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         try:

@@ -15,7 +15,14 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class Session(Protocol):
-    """A graph, ready to run; thread-safe, whatever runs it."""
+    """A graph, ready to run; thread-safe, whatever runs it.
+
+    Attributes:
+        precision: What it computes in: `fp32` (also an 8-bit graph, outside its 8-bit parts), or
+            `bf16`.
+    """
+
+    precision: str
 
     @property
     def input_shape(self) -> tuple[int | str, ...]:
@@ -42,6 +49,7 @@ class OnnxRuntimeSession:
 
     def __init__(self, graph: bytes, threads: int) -> None:
         ort = import_quietly()
+        self.precision = "fp32"
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

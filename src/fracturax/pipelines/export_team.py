@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from fracturax.core.prediction import OperatingPoints
-from fracturax.models.bundle import Bundle, Calibration, CloserLook, Manifest, write_bundle
+from fracturax.models.bundle import BF16, Bundle, Calibration, CloserLook, Manifest, write_bundle
 from fracturax.models.catalog import BACKBONES
 from fracturax.models.runtime import SECOND_OUTPUTS, WINDOW_OUTPUTS
 from fracturax.pipelines.train import Team
@@ -56,7 +56,7 @@ def export_team(
         graph = folder / _SECOND
         write_graph(network, example, graph, name="images", outputs=SECOND_OUTPUTS)
         store_halves(graph)
-    graphs = [("fp32", "model.onnx")]
+    graphs = [("fp32", "model.onnx"), (BF16, "model.onnx")]
     if samples is not None:
         quantize_graph(folder, samples)
         graphs.append(("int8", "model.int8.onnx"))

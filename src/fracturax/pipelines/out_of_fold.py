@@ -113,11 +113,21 @@ def fit_answers(films: OutOfFold) -> Fitted:
     )
 
 
-def judge_across_folds(films: OutOfFold, *, model: str) -> Judgement:
-    """Judge answers whose calibration and thresholds come from the other folds."""
+def judge_across_folds(
+    films: OutOfFold, *, model: str, fitted_on: OutOfFold | None = None
+) -> Judgement:
+    """Judge answers whose calibration and thresholds come from the other folds.
+
+    Args:
+        films: The answers.
+        model: Name of the model.
+        fitted_on: Answers about the same films that calibrations are fitted on, for a way of
+            reading that uses those of another; `films` itself if None.
+    """
     answers: dict[str, CaseAnswer] = {}
+    others = films if fitted_on is None else fitted_on
     for fold in np.unique(films.fold).tolist():
-        fitted = fit_answers(films.part(films.fold != fold))
+        fitted = fit_answers(others.part(others.fold != fold))
         held_out = films.part(films.fold == fold)
         for case, raw in zip(held_out.cases, held_out.answers, strict=True):
             answers[case.name] = _answer(raw, fitted)

@@ -82,7 +82,7 @@ def publish(
         version=version,
         default_precision=way.precision,
         mirror_margin=way.margin,
-        graphs=tuple(one for one in final.manifest.graphs if one[0] in ("fp32", way.precision)),
+        graphs=tuple(one for one in final.manifest.graphs if one[0] in way.precisions),
         training=_training_facts(run),
     )
     if way.precision == "fp32":

@@ -32,7 +32,13 @@ def mirror_margin(both: OutOfFold, once: OutOfFold) -> float:
     return float(np.quantile(np.abs(two - one), KEPT_WITHIN))
 
 
-def settle(both: OutOfFold, once: OutOfFold, manifest: Manifest) -> OutOfFold:
+def settle(
+    both: OutOfFold,
+    once: OutOfFold,
+    manifest: Manifest,
+    *,
+    fitted_on: OutOfFold | None = None,
+) -> OutOfFold:
     """Return the answers of a reader that reads settled films once.
 
     Args:
@@ -40,10 +46,12 @@ def settle(both: OutOfFold, once: OutOfFold, manifest: Manifest) -> OutOfFold:
         once: Answers from one view, of the same films in the same order.
         manifest: Of the reader, with its margin; calibration and thresholds that decide in a fold
             are fitted on the others.
+        fitted_on: Answers about the same films that these are fitted on; `both` if None.
     """
     answers = list(both.answers)
+    others = both if fitted_on is None else fitted_on
     for fold in np.unique(both.fold).tolist():
-        fitted: Fitted = fit_answers(both.part(both.fold != fold))
+        fitted: Fitted = fit_answers(others.part(others.fold != fold))
         reader = fitted.into(manifest)
         for row in np.flatnonzero(both.fold == fold).tolist():
             single = once.answers[row]

@@ -232,12 +232,15 @@ class Recipe:
         """Return the recipe of the network for the second opinion, if there is one."""
         if self.second is None:
             return None
-        own = {
-            "network": self.second.network,
-            "optimizer": self.second.optimizer,
-            "loss": self.second.loss,
-        }
-        return replace(self, **own, finish=None, closer=None, second=None)
+        return replace(
+            self,
+            network=self.second.network,
+            optimizer=self.second.optimizer,
+            loss=self.second.loss,
+            finish=None,
+            closer=None,
+            second=None,
+        )
 
     def stages(self) -> tuple[Recipe, ...]:
         """Return one recipe a stage of the first network, in order."""

@@ -115,6 +115,34 @@ def test_a_runtime_that_errs_is_never_taken(
     assert not isinstance(open_fastest(graph, 1, SHAPES), Wrong)
 
 
+@pytest.mark.parametrize(("share", "is_taken"), [(0.5, True), (0.9, False)])
+def test_a_reduced_precision_is_taken_only_where_it_may_be_and_is_much_faster(
+    graph: bytes, home: Path, monkeypatch: pytest.MonkeyPatch, share: float, is_taken: bool
+) -> None:
+    class Reduced(OnnxRuntimeSession):
+        """Near, and not near enough to be exact."""
+
+        def run(self, outputs, inputs):  # type: ignore[no-untyped-def]
+            return [one + 1 for one in super().run(outputs, inputs)]
+
+    def seconds(session: object, *_: object) -> float:
+        return share if isinstance(session, Reduced) else 1.0
+
+    monkeypatch.setitem(fastest.REDUCED, "openvino-bf16", Reduced)
+    monkeypatch.setattr(fastest, "_seconds", seconds)
+    assert not isinstance(open_fastest(graph, 1, SHAPES), Reduced)
+    assert isinstance(open_fastest(graph, 1, SHAPES, reduced=True), Reduced) is is_taken
+    # What was found for a graph that may be reduced is nothing to one that may not.
+    assert not isinstance(open_fastest(graph, 1, SHAPES), Reduced)
+
+
+def test_bfloat16_is_near_single_precision(graph: bytes) -> None:
+    exact, reduced = OpenVinoSession(graph, 1), OpenVinoSession(graph, 1, precision="bf16")
+    assert (exact.precision, reduced.precision) == ("fp32", "bf16")
+    said, wanted = (one.run(["box_logits"], {"images": windows(1)})[0] for one in (reduced, exact))
+    assert np.corrcoef(said.ravel(), wanted.ravel())[0, 1] > 0.99
+
+
 def test_a_runtime_may_be_named(graph: bytes, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUNTIME_VARIABLE, "openvino")
     assert isinstance(open_fastest(graph, 1, SHAPES), OpenVinoSession)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from fracturax.core.errors import ModelError
+from fracturax.core.errors import ModelError, UnknownNameError
 from fracturax.core.image import Acquisition, Radiograph, Step, Volume
 from fracturax.core.prediction import ImagePrediction, OperatingPoints, Predictor
 from fracturax.core.study import Study, UnreadableFile
-from fracturax.models.bundle import TURNED, Bundle, Calibration
+from fracturax.models.bundle import BF16, TURNED, Bundle, Calibration
 from fracturax.models.runtime import OUTPUTS, RawAnswer, XrayPredictor
 from fracturax.models.scope import ScopeModel
 from fracturax.models.xray import XrayNetwork, cell_centers, pool_by_heat
@@ -103,6 +103,21 @@ def test_a_film_is_read_mirrored_only_where_that_could_matter(predictor: XrayPre
     ):
         reader = _with(predictor, operating_points=points, mirror_margin=margin)
         assert _same(reader.infer(FILMS[1]), expected)
+
+
+def test_what_was_computed_in_bfloat16_says_so_and_only_a_bundle_that_bears_it_is(
+    predictor: XrayPredictor,
+) -> None:
+    manifest = predictor.bundle.manifest
+    graphs = (*manifest.graphs, (BF16, dict(manifest.graphs)["fp32"]))
+    bears = replace(predictor.bundle, manifest=replace(manifest, graphs=graphs))
+    reduced = XrayPredictor(bears, precision=BF16, threads=1)
+    assert reduced.identity.precision == "bf16"
+    assert XrayPredictor(bears, precision="fp32", threads=1).identity.precision == "fp32"
+    one, other = reduced.infer(FILMS[1]), predictor.infer(FILMS[1])
+    assert one.values["logit"] == pytest.approx(other.values["logit"], abs=1.0)
+    with pytest.raises(UnknownNameError, match="bf16"):
+        XrayPredictor(predictor.bundle, precision=BF16, threads=1)
 
 
 def test_a_film_that_lies_gives_the_answer_of_the_standing_one_turned(
