@@ -55,7 +55,7 @@ def main() -> None:
                     "fractured": int(reference.sum()),
                     "auroc": float(auroc(reference, score)),
                     "sensitivity_at_specificity_90": _sensitivity(reference, score),
-                    "auroc_less_that_of_both_looks": test.difference,
+                    "difference": test.difference,
                     "low": test.low,
                     "high": test.high,
                 }
@@ -93,15 +93,15 @@ def _as_markdown(document: list[dict[str, object]]) -> str:
         "",
         f"{first['films']} films of FracAtlas out of fold, {first['fractured']} of them fractured;",
         "calibrations fitted on the other folds, lying films not lifted. Differences from both",
-        "looks and both views, 95 % by DeLong.",
+        "looks at both views, 95 % by DeLong.",
         "",
-        "| values | views | AUROC | sensitivity at specificity 0.90 | less both looks, both views |",
+        "| values | views | AUROC | sensitivity at specificity 0.90 | difference |",
         "|---|---|---|---|---|",
     ]
     for row in document:
         lines.append(
             f"| {row['values']} | {row['views']} | {row['auroc']:.3f} "
-            f"| {row['sensitivity_at_specificity_90']:.3f} | {row['auroc_less_that_of_both_looks']:+.3f} "
+            f"| {row['sensitivity_at_specificity_90']:.3f} | {row['difference']:+.3f} "
             f"({row['low']:+.3f} to {row['high']:+.3f}) |"
         )
     return "\n".join(lines) + "\n"
