@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy/reader/looks.py
 
-Reads `xray/values.csv`, what the networks of the folds said of films they never saw, and fits the
-calibration anew with some of the values: on two folds, judged on the third. Lying films are not
-lifted here, so that only the networks count. Writes `looks.json` and `looks.md`.
+Reads `xray/folds/values.csv`, what the networks of the folds said of films they never saw, and
+fits the calibration anew with some of the values: on two folds, judged on the third. Lying films
+are not lifted here, so that only the networks count. Writes `looks.json` and `looks.md`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Values = npt.NDArray[np.float64]
 
 def main() -> None:
     """Fit, compare, and write both files."""
-    with (XRAY / "values.csv").open(encoding="utf-8", newline="") as stream:
+    with (XRAY / "folds" / "values.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     table = PredictionTable.from_csv(XRAY / "out_of_fold.csv")
     label_of = dict(zip(table.case.tolist(), table.reference.tolist(), strict=True))
