@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from search import sensitivity
 
 from fracturax.evaluation import PredictionTable, auroc, delong_test, fit_platt
 
@@ -27,7 +28,6 @@ SETS: dict[str, tuple[str, ...]] = {
     "first look, closer look": (*FIRST, "closer"),
 }
 ALL = "first look, closer look"
-SPECIFICITY = 0.9
 
 Values = npt.NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def main() -> None:
                     "films": len(rows),
                     "fractured": int(reference.sum()),
                     "auroc": float(auroc(reference, score)),
-                    "sensitivity_at_specificity_90": _sensitivity(reference, score),
+                    "sensitivity_at_specificity_90": sensitivity(reference, score),
                     "difference": test.difference,
                     "low": test.low,
                     "high": test.high,
@@ -79,11 +79,6 @@ def _across_folds(
         fitted = fit_platt(values[~held_out], reference[~held_out])
         score[held_out] = values[held_out] @ np.array(fitted.coefficients) + fitted.intercept
     return score
-
-
-def _sensitivity(reference: npt.NDArray[np.int64], score: Values) -> float:
-    threshold = np.quantile(score[reference == 0], SPECIFICITY)
-    return float((score[reference == 1] > threshold).mean())
 
 
 def _as_markdown(document: list[dict[str, object]]) -> str:

@@ -96,7 +96,7 @@ def _rows(
                 "films": len(shared),
                 "fractured": int(reference.sum()),
                 "auroc": float(auroc(reference, score)),
-                "sensitivity_at_specificity_90": _sensitivity(reference, score),
+                "sensitivity_at_specificity_90": sensitivity(reference, score),
                 "auroc_less_that_of_xray": test.difference,
                 "low": test.low,
                 "high": test.high,
@@ -115,7 +115,8 @@ def _log_odds(table: PredictionTable, cases: list[str]) -> Values:
     return np.asarray(logit(np.clip(_in_order(table, cases).probability, 1e-9, 1 - 1e-9)))
 
 
-def _sensitivity(reference: npt.NDArray[np.int64], score: Values) -> float:
+def sensitivity(reference: npt.NDArray[np.int64], score: Values) -> float:
+    """Return the sensitivity at a specificity of 0.90."""
     threshold = np.quantile(score[reference == 0], SPECIFICITY)
     return float((score[reference == 1] > threshold).mean())
 

@@ -7,20 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Reference
-from fracturax.core.geometry import Box
 from fracturax.core.prediction import OperatingPoints
 from fracturax.core.study import Study
 from fracturax.models.bundle import Calibration, Manifest
-from fracturax.models.runtime import RawAnswer
 from fracturax.pipelines.guard import LARGEST_LOSS, compare_ways, holds
 from fracturax.pipelines.out_of_fold import OutOfFold, fit_answers, judge_across_folds
 from fracturax.pipelines.settled import mirror_margin, settle
 from fracturax.transforms.plan import PreprocessingPlan
+from raw_answers import BOX, raw_answer
 
 FILMS = 1500
-BOX = Box(0, 0, 4, 4)
 MANIFEST = Manifest(
     name="xray",
     version="1",
@@ -41,21 +38,6 @@ def _open() -> Study:
     raise AssertionError("nothing is read")
 
 
-def _answer(value: float) -> RawAnswer:
-    return RawAnswer(
-        values={"logit": value},
-        boxes=np.array([BOX.as_tuple(), (20.0, 20.0, 30.0, 30.0)]),
-        box_values={"box": np.array([1.0, -1.0])},
-        box_logits=np.array([1.0, -1.0]),
-        heat=np.zeros((2, 2), np.float32),
-        extent=BOX,
-        region_probabilities=np.zeros(len(REGIONS)),
-        hardware_probability=0.0,
-        embedding=np.zeros(2, np.float32),
-        texture=np.zeros(2, np.float32),
-    )
-
-
 def _films(*, noise: float) -> OutOfFold:
     """The same films whatever the noise, a third of them fractured, three folds."""
     generator = np.random.default_rng(3)
@@ -66,7 +48,7 @@ def _films(*, noise: float) -> OutOfFold:
         Case(f"f{row}", Reference(bool(one), (BOX,) if one else ()), f"p{row}", open=_open)
         for row, one in enumerate(label)
     ]
-    answers = tuple(_answer(value) for value in logit.tolist())
+    answers = tuple(raw_answer({"logit": value}) for value in logit.tolist())
     return OutOfFold(tuple(cases), np.arange(FILMS) % 5 % 3, answers)
 
 

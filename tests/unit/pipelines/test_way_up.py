@@ -5,16 +5,14 @@ import pytest
 
 from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Reference
-from fracturax.core.geometry import Box
 from fracturax.core.study import Study
 from fracturax.models.bundle import TURNED
-from fracturax.models.runtime import RawAnswer
 from fracturax.pipelines.leftover import told_by_score
 from fracturax.pipelines.out_of_fold import OutOfFold, fit_answers, judge_across_folds
 from fracturax.pipelines.way_up import lift_of_turned
+from raw_answers import BOX, raw_answer
 
 FILMS = 1200
-BOX = Box(0, 0, 4, 4)
 
 
 def _open() -> Study:
@@ -34,20 +32,7 @@ def _films(*, gap: float, turned_share: float = 0.3) -> OutOfFold:
             bool(label[number]), (BOX,) if label[number] else (), regions=(REGIONS[region[number]],)
         )
         cases.append(Case(f"f{number}", reference, f"p{number}", open=_open))
-        answers.append(
-            RawAnswer(
-                values={"logit": float(logit[number]), TURNED: float(turned[number])},
-                boxes=np.array([BOX.as_tuple(), (20.0, 20.0, 30.0, 30.0)]),
-                box_values={"box": np.array([1.0, -1.0])},
-                box_logits=np.array([1.0, -1.0]),
-                heat=np.zeros((2, 2), np.float32),
-                extent=BOX,
-                region_probabilities=np.zeros(len(REGIONS)),
-                hardware_probability=0.0,
-                embedding=np.zeros(2, np.float32),
-                texture=np.zeros(2, np.float32),
-            )
-        )
+        answers.append(raw_answer({"logit": float(logit[number]), TURNED: float(turned[number])}))
     return OutOfFold(tuple(cases), np.arange(FILMS) % 3, tuple(answers))
 
 
