@@ -2,12 +2,13 @@
 
     python benchmarks/accuracy/xray_folds.py keep RUNS/xray      # after a training
     python benchmarks/accuracy/xray_folds.py bundles FOLDER      # writes FOLDER/fold-0, ...
-    python benchmarks/accuracy/xray_folds.py publish FOLDER --root FRACATLAS --version-name 2026.18
+    python benchmarks/accuracy/xray_folds.py publish FOLDER --root FRACATLAS \
+        --weights MOBILENET --version-name 2026.18
 
 Weights in half precision are kept under `xray/folds`, with the curves of their training. `publish`
 calibrates and judges anew, out of fold, what ships: the networks for all films are those of the
-packaged bundle, which the same recipe made. No network is trained; it takes about a quarter of an
-hour on two cores.
+packaged bundle, which the same recipe made, and the second opinion that is kept. No network is
+trained; it takes about a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ def main() -> None:
     parser.add_argument("what", choices=("keep", "bundles", "publish"))
     parser.add_argument("folder", type=Path, help="the run, or where to write")
     parser.add_argument("--root", type=Path, help="folder of FracAtlas, to publish")
+    parser.add_argument("--weights", default="imagenet", help="what the networks began from")
     parser.add_argument("--version-name", help="version of the bundle, to publish")
     options = parser.parse_args()
     if options.what == "keep":
         keep(options.folder)
     elif options.what == "publish":
-        publish_again(options.folder, root=options.root, version=options.version_name)
+        recipe = load_recipe(RECIPE).with_weights(options.weights)
+        publish_again(recipe, options.folder, root=options.root, version=options.version_name)
     else:
         for bundle in fold_bundles(options.folder):
             print(bundle.folder)
@@ -95,9 +98,8 @@ def fold_bundles(folder: Path) -> list[Bundle]:
     ]
 
 
-def publish_again(folder: Path, *, root: Path, version: str) -> Bundle:
+def publish_again(recipe: Recipe, folder: Path, *, root: Path, version: str) -> Bundle:
     """Calibrate, judge and write the packaged bundle anew from networks that were kept."""
-    recipe = load_recipe(RECIPE)
     data = prepare_training_data(
         recipe,
         root=root,

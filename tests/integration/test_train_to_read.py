@@ -118,15 +118,19 @@ def test_a_way_that_costs_too_much_does_not_ship(run_folder: Path, bundle: Bundl
         name: {row["metric"]: row for row in way["rows"]}
         for name, way in document["guards"].items()
     }
+    margin = bundle.manifest.mirror_margin
     kept = {
         "int8": bundle.manifest.default_precision == "int8",
-        "one_view_where_settled": bundle.manifest.mirror_margin is not None,
         "bf16": "bf16" in dict(bundle.manifest.graphs),
     }
     # Bfloat16 is tried beside single precision alone.
     if kept["int8"]:
         del kept["bf16"]
+    for name in ways.keys() - kept.keys():
+        kept[name] = margin is not None and name == f"one_view_beyond_{margin:.2f}"
     assert set(ways) == set(kept)
+    assert len(ways) > 2 - kept["int8"]
+    assert 0 <= document["read_once"] <= (margin is not None)
     for name, rows in ways.items():
         lost = [
             (row["value"] if row["low"] is None else row["low"]) < -LARGEST_LOSS[metric]

@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/reader/looks.py
 
-Reads `xray/folds/values.csv`, what the networks of the folds said of films they never saw, and
+Reads `xray/values.csv`, what the networks of the folds said of films they never saw, and
 fits the calibration anew with some of the values: on two folds, judged on the third. Lying films
 are not lifted here, so that only the networks count. Writes `looks.json` and `looks.md`.
 """
@@ -26,15 +26,17 @@ SETS: dict[str, tuple[str, ...]] = {
     "image logit alone": ("logit",),
     "first look": FIRST,
     "first look, closer look": (*FIRST, "closer"),
+    "second opinion alone": ("second",),
+    "all": (*FIRST, "closer", "second"),
 }
-ALL = "first look, closer look"
+ALL = "all"
 
 Values = npt.NDArray[np.float64]
 
 
 def main() -> None:
     """Fit, compare, and write both files."""
-    with (XRAY / "folds" / "values.csv").open(encoding="utf-8", newline="") as stream:
+    with (XRAY / "values.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     table = PredictionTable.from_csv(XRAY / "out_of_fold.csv")
     label_of = dict(zip(table.case.tolist(), table.reference.tolist(), strict=True))
@@ -87,8 +89,8 @@ def _as_markdown(document: list[dict[str, object]]) -> str:
         "# What each network adds",
         "",
         f"{first['films']} films of FracAtlas out of fold, {first['fractured']} of them fractured;",
-        "calibrations fitted on the other folds, lying films not lifted. Differences from both",
-        "looks at both views, 95 % by DeLong.",
+        "calibrations fitted on the other folds, lying films not lifted. Differences from all",
+        "networks at both views, 95 % by DeLong.",
         "",
         "| values | views | AUROC | sensitivity at specificity 0.90 | difference |",
         "|---|---|---|---|---|",

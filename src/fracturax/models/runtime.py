@@ -87,21 +87,6 @@ class RawAnswer:
     bone_quality: float | None = None
 
 
-def _opener(
-    manifest: Manifest, precision: str | None, threads: int
-) -> Callable[[Path, tuple[int, ...]], Session]:
-    """Return what opens a graph for inputs of a shape, in the precision that was asked for."""
-
-    def opened(path: Path, shape: tuple[int, ...]) -> Session:
-        graph = path.read_bytes()
-        if precision == BF16:
-            return REDUCED["openvino-bf16"](graph, threads)
-        may_be_reduced = precision is None and BF16 in dict(manifest.graphs)
-        return open_fastest(graph, threads, {"images": shape}, reduced=may_be_reduced)
-
-    return opened
-
-
 _View = dict[str, npt.NDArray[np.float32]]
 """What a graph says of one view of a film, by output."""
 
@@ -230,15 +215,22 @@ class XrayPredictor:
         """
         manifest = self.bundle.manifest
         seen = self._see(film)
-        views = [self._read(seen.channels)]
         if not manifest.is_mirrored:
-            return self._raw(seen, views)
-        if manifest.mirror_margin is not None:
-            raw = self._raw(seen, views)
-            if not manifest.needs_mirror(manifest.calibration.probability(raw.values)):
-                return raw
-        views.append(self._read_mirrored(seen.channels))
-        return self._raw(seen, views)
+            return self._raw(seen, self._read(seen.channels[None]))
+        if manifest.mirror_margin is None:
+            return self._raw(seen, self._read_both(seen))
+        first = self._read(seen.channels[None])
+        raw = self._raw(seen, first)
+        if not manifest.needs_mirror(manifest.calibration.probability(raw.values)):
+            return raw
+        mirrored = self._read(_mirrored(seen.channels)[None])
+        return self._raw(seen, [*first, *map(self._turn_back, mirrored)])
+
+    def infer_from_one_and_both(self, film: Radiograph) -> tuple[RawAnswer, RawAnswer]:
+        """Return what `infer` says of a film read once, and of one read mirrored too."""
+        seen = self._see(film)
+        views = self._read_both(seen)
+        return self._raw(seen, views[:1]), self._raw(seen, views)
 
     def _see(self, film: Radiograph) -> _Seen:
         """Bring a film to the network's input."""
@@ -249,16 +241,20 @@ class XrayPredictor:
         values, placement = plan.apply(pixels)
         return _Seen(prepared, frame, pixels, placement, plan.stack(values, prepared.bones, frame))
 
-    def _read(self, channels: npt.NDArray[np.float32]) -> _View:
-        images = {"images": channels[None]}
-        said = dict(zip(OUTPUTS, self._session.run(OUTPUTS, images), strict=True))
+    def _read(self, images: npt.NDArray[np.float32]) -> list[_View]:
+        """Return what is said of each of some inputs, shape `(n, channels, rows, columns)`."""
+        feed = {"images": images}
+        said = dict(zip(OUTPUTS, self._session.run(OUTPUTS, feed), strict=True))
         if self._second is not None:
-            said["second"] = self._second.run(SECOND_OUTPUTS, images)[0]
-        return {name: one[0] for name, one in said.items()}
+            said["second"] = self._second.run(SECOND_OUTPUTS, feed)[0]
+        return [{name: one[row] for name, one in said.items()} for row in range(len(images))]
 
-    def _read_mirrored(self, channels: npt.NDArray[np.float32]) -> _View:
-        """Return what is said of the mirror image, brought back to the film."""
-        view = self._read(np.ascontiguousarray(channels[..., ::-1]))
+    def _read_both(self, seen: _Seen) -> list[_View]:
+        upright, mirrored = self._read(np.stack([seen.channels, _mirrored(seen.channels)]))
+        return [upright, self._turn_back(mirrored)]
+
+    def _turn_back(self, view: _View) -> _View:
+        """Bring back to the film what was said of its mirror image."""
         cells = self._mirrored_cells
         boxes = view["boxes"][cells]
         boxes[:, [1, 3]] = self.bundle.manifest.plan.columns - boxes[:, [3, 1]]
@@ -308,7 +304,7 @@ class XrayPredictor:
     def texture(self, film: Radiograph) -> npt.NDArray[np.float32]:
         """Return what the scope check judges of a film."""
         channels = self._see(film).channels
-        views = [channels, channels[..., ::-1]][: 2 if self.bundle.manifest.is_mirrored else 1]
+        views = [channels, _mirrored(channels)][: 2 if self.bundle.manifest.is_mirrored else 1]
         found = self._session.run(["texture"], {"images": np.stack(views)})[0]
         mean: npt.NDArray[np.float32] = found.mean(axis=0)
         return mean
@@ -359,6 +355,25 @@ def box_probabilities(raw: RawAnswer, calibration: Calibration) -> npt.NDArray[n
         ],
         np.float64,
     )
+
+
+def _opener(
+    manifest: Manifest, precision: str | None, threads: int
+) -> Callable[[Path, tuple[int, ...]], Session]:
+    """Return what opens a graph for inputs of a shape, in the precision that was asked for."""
+
+    def opened(path: Path, shape: tuple[int, ...]) -> Session:
+        graph = path.read_bytes()
+        if precision == BF16:
+            return REDUCED["openvino-bf16"](graph, threads)
+        may_be_reduced = precision is None and BF16 in dict(manifest.graphs)
+        return open_fastest(graph, threads, {"images": shape}, reduced=may_be_reduced)
+
+    return opened
+
+
+def _mirrored(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(channels[..., ::-1])
 
 
 def _run_windows(

@@ -85,6 +85,7 @@ def write_card(
         notice=RESEARCH_USE_NOTICE,
         dropped=_by_reason(dropped),
         ways=_ways(results.get("guards", {})),
+        read_once=results.get("read_once", 0.0),
         most=f"{LARGEST_LOSS['auroc']:g} of AUROC and mAP50, "
         f"{LARGEST_LOSS['sensitivity@high_sensitivity']:g} of either sensitivity",
         promises=_promises(results["guarantee"]),

@@ -79,21 +79,28 @@ class Fitted:
         return dataclasses.replace(manifest, **fields)
 
 
-def read_out_of_fold(
+def read_both_ways_out_of_fold(
     cases: Sequence[Case],
     folds: Sequence[int],
     predictors: Sequence[XrayPredictor],
     *,
     progress: Progress = silent,
-) -> OutOfFold:
-    """Let each fold's network read the films that were held out from it."""
+) -> tuple[OutOfFold, OutOfFold]:
+    """Let each fold's network read the films that were held out from it, once and both views.
+
+    Returns:
+        Answers from one view of each film, and from both.
+    """
     fold_of = {case.name: fold for case, fold in zip(cases, folds, strict=True)}
 
-    def read(case: Case) -> RawAnswer:
-        return predictors[fold_of[case.name]].infer(only_film(case))
+    def read(case: Case) -> tuple[RawAnswer, RawAnswer]:
+        return predictors[fold_of[case.name]].infer_from_one_and_both(only_film(case))
 
     answers = map_films(read, cases, words="reading out of fold", progress=progress)
-    return OutOfFold(tuple(cases), np.array(folds), tuple(answers))
+    once, both = (
+        OutOfFold(tuple(cases), np.array(folds), one) for one in zip(*answers, strict=True)
+    )
+    return once, both
 
 
 def fit_answers(films: OutOfFold) -> Fitted:

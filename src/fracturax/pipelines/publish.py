@@ -240,6 +240,7 @@ def _write_results(
         "recipe": run.recipe.as_document(),
         "facts": dict(_training_facts(run)),
         "precision": way.precision,
+        "read_once": way.read_once,
         "evaluation": {name: one.evaluation.as_document() for name, one in way.judged.items()},
         "guards": {name: one.as_document() for name, one in way.guards.items()},
         "leftover": [dataclasses.asdict(one) for one in leftover],

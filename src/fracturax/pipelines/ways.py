@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from fracturax.core.case import Case
 from fracturax.core.progress import Progress
 from fracturax.evaluation import Evaluation
@@ -20,8 +22,12 @@ from fracturax.models.bundle import BF16, Bundle
 from fracturax.models.runtime import XrayPredictor
 from fracturax.pipelines.evaluate import Judgement
 from fracturax.pipelines.guard import compare_ways, holds
-from fracturax.pipelines.out_of_fold import OutOfFold, judge_across_folds, read_out_of_fold
-from fracturax.pipelines.settled import mirror_margin, settle
+from fracturax.pipelines.out_of_fold import (
+    OutOfFold,
+    judge_across_folds,
+    read_both_ways_out_of_fold,
+)
+from fracturax.pipelines.settled import choose_margin, settle
 
 PRECISIONS = ("fp32", "int8")
 _EXACT, _SMALL = PRECISIONS
@@ -55,6 +61,14 @@ class Way:
     def precisions(self) -> tuple[str, ...]:
         """Precisions that ship: single, and those that cost no accuracy."""
         return (_EXACT, self.precision, *([BF16] if self.may_be_bf16 else []))
+
+    @property
+    def read_once(self) -> float:
+        """Share of the films that were read from one view alone."""
+        alone = [
+            one is other for one, other in zip(self.films.answers, self.once.answers, strict=True)
+        ]
+        return float(np.mean(alone))
 
     def write_values(self, path: Path) -> None:
         """Write the values of every film before calibration, as CSV.
@@ -90,46 +104,27 @@ def choose_way(
         model: Name of the model.
         progress: Where to tell how far the work is.
     """
-    read = {
-        precision: _read(bundles, cases, folds, precision, progress) for precision in PRECISIONS
-    }
-    judged = {name: judge_across_folds(one, model=model) for name, one in read.items()}
+
+    def read(precision: str) -> tuple[OutOfFold, OutOfFold]:
+        readers = [XrayPredictor(one, precision=precision, threads=1) for one in bundles]
+        return read_both_ways_out_of_fold(cases, folds, readers, progress=progress)
+
+    views = {precision: read(precision) for precision in PRECISIONS}
+    judged = {name: judge_across_folds(both, model=model) for name, (_, both) in views.items()}
     guards = {_SMALL: compare_ways(judged[_EXACT], judged[_SMALL])}
     precision = _SMALL if holds(guards[_SMALL]) else _EXACT
-    both = read[precision]
-    once = _read([_unmirrored(one) for one in bundles], cases, folds, precision, progress)
-    margin: float | None = mirror_margin(both, once)
-    manifest = replace(bundles[0].manifest, mirror_margin=margin)
-    films = settle(both, once, manifest)
-    judged_settled = judge_across_folds(films, model=model)
-    guards["one_view_where_settled"] = compare_ways(judged[precision], judged_settled)
-    if holds(guards["one_view_where_settled"]):
-        judged[precision] = judged_settled
-    else:
-        films, margin, manifest = both, None, replace(manifest, mirror_margin=None)
+    once, both = views[precision]
+    settled = choose_margin(both, once, bundles[0].manifest, model=model)
+    guards |= settled.guards
+    judged[precision] = settled.judgement
     may_be_bf16 = False
     if precision == _EXACT and openvino_session.is_installed():
-        reduced = _read(bundles, cases, folds, BF16, progress)
-        if margin is not None:
-            single = _read([_unmirrored(one) for one in bundles], cases, folds, BF16, progress)
-            reduced = settle(reduced, single, manifest, fitted_on=films)
-        judged[BF16] = judge_across_folds(reduced, model=model, fitted_on=films)
+        single, reduced = read(BF16)
+        manifest = replace(bundles[0].manifest, mirror_margin=settled.margin)
+        reduced = settle(reduced, single, manifest, fitted_on=settled.films)
+        judged[BF16] = judge_across_folds(reduced, model=model, fitted_on=settled.films)
         guards[BF16] = compare_ways(judged[_EXACT], judged[BF16])
         may_be_bf16 = holds(guards[BF16])
-    return Way(precision, may_be_bf16, margin, films, judged, guards, both, once)
-
-
-def _unmirrored(bundle: Bundle) -> Bundle:
-    return replace(bundle, manifest=replace(bundle.manifest, is_mirrored=False))
-
-
-def _read(
-    bundles: Sequence[Bundle],
-    cases: Sequence[Case],
-    folds: Sequence[int],
-    precision: str,
-    progress: Progress,
-) -> OutOfFold:
-    """Return what the networks of each fold say of the films that they never saw."""
-    readers = [XrayPredictor(one, precision=precision, threads=1) for one in bundles]
-    return read_out_of_fold(cases, folds, readers, progress=progress)
+    return Way(
+        precision, may_be_bf16, settled.margin, settled.films, judged, guards, both=both, once=once
+    )

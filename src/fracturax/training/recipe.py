@@ -161,11 +161,13 @@ class SecondRecipe:
         network: Usually a plain classifier, which does not look for places.
         optimizer: Its pace.
         loss: Weights of its loss.
+        augmentation: Of the films it is shown; None takes the recipe's.
     """
 
     network: NetworkRecipe
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
+    augmentation: Augmentation | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ class Recipe:
         document = asdict(self) | own
         if self.second is None:
             del document["second"]
+        elif self.second.augmentation is not None:
+            document["second"]["augmentation"] = self.second.augmentation.as_document()
         for stage in (document, document["closer"], document.get("second")):
             if stage is not None:
                 stage["network"]["weights"] = begun_from(stage["network"]["weights"])
@@ -237,6 +241,7 @@ class Recipe:
             network=self.second.network,
             optimizer=self.second.optimizer,
             loss=self.second.loss,
+            augmentation=self.second.augmentation or self.augmentation,
             finish=None,
             closer=None,
             second=None,

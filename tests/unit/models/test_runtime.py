@@ -105,6 +105,12 @@ def test_a_film_is_read_mirrored_only_where_that_could_matter(predictor: XrayPre
         assert _same(reader.infer(FILMS[1]), expected)
 
 
+def test_one_reading_gives_the_answers_of_one_view_and_of_both(predictor: XrayPredictor) -> None:
+    once, both = predictor.infer_from_one_and_both(FILMS[1])
+    assert _same(once, _with(predictor, is_mirrored=False).infer(FILMS[1]))
+    assert _same(both, predictor.infer(FILMS[1]))
+
+
 def test_what_was_computed_in_bfloat16_says_so_and_only_a_bundle_that_bears_it_is(
     predictor: XrayPredictor,
 ) -> None:

@@ -5,12 +5,12 @@ import numpy.typing as npt
 import pytest
 from scipy.special import expit, logit
 
-from fracturax.core.geometry import Box
 from fracturax.core.prediction import OperatingPoints
 from fracturax.models.bundle import Calibration, Manifest
 from fracturax.models.runtime import RawAnswer
 from fracturax.pipelines.alignment import align
 from fracturax.transforms.plan import PreprocessingPlan
+from raw_answers import BOX, raw_answer
 
 MANIFEST = Manifest(
     name="xray",
@@ -32,19 +32,12 @@ LEVELS = np.random.default_rng(0).normal(size=2000)
 
 def _answers(images: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]) -> list[RawAnswer]:
     """Return answers whose calibrated log-odds are `images`, and of whose one box `boxes`."""
-    box = Box(0, 0, 4, 4)
     return [
-        RawAnswer(
-            values={"logit": (image + 1) / 2},
-            boxes=np.array([box.as_tuple()]),
+        raw_answer(
+            {"logit": (image + 1) / 2},
+            boxes=np.array([BOX.as_tuple()]),
             box_values={"box": np.array([one / 0.5])},
             box_logits=np.array([one]),
-            heat=np.zeros((2, 2), np.float32),
-            extent=box,
-            region_probabilities=np.zeros(4),
-            hardware_probability=0.0,
-            embedding=np.zeros(2, np.float32),
-            texture=np.zeros(2, np.float32),
         )
         for image, one in zip(images.tolist(), boxes.tolist(), strict=True)
     ]

@@ -4,11 +4,10 @@ import pytest
 
 from fracturax.core.anatomy import REGIONS
 from fracturax.core.case import Case, Reference
-from fracturax.core.geometry import Box
 from fracturax.core.study import Study
-from fracturax.models.runtime import RawAnswer
 from fracturax.pipelines.leftover import Leftover, leftover_shortcuts
 from fracturax.pipelines.out_of_fold import OutOfFold
+from raw_answers import BOX, raw_answer
 
 FILMS = 400
 GENERATOR = np.random.default_rng(0)
@@ -17,7 +16,6 @@ NORTH = GENERATOR.random(FILMS) < np.where(LABEL, 0.7, 0.3)
 REGION = GENERATOR.integers(0, 2, FILMS)
 VIEW = GENERATOR.integers(0, 2, FILMS)
 VIEWS = ("frontal", "lateral")
-BOX = Box(0, 0, 4, 4)
 
 
 def _open() -> Study:
@@ -40,20 +38,7 @@ def _films(features: npt.NDArray[np.float64]) -> OutOfFold:
             views=(VIEWS[VIEW[number]],),
         )
         cases.append(Case(f"f{number}", reference, f"p{number // 2}", open=_open))
-        answers.append(
-            RawAnswer(
-                values={"logit": 0.0},
-                boxes=np.array([BOX.as_tuple(), (20.0, 20.0, 30.0, 30.0)]),
-                box_values={"box": np.array([1.0, -1.0])},
-                box_logits=np.array([1.0, -1.0]),
-                heat=np.zeros((2, 2), np.float32),
-                extent=BOX,
-                region_probabilities=np.zeros(len(REGIONS)),
-                hardware_probability=0.0,
-                embedding=features[number].astype(np.float32),
-                texture=np.zeros(2, np.float32),
-            )
-        )
+        answers.append(raw_answer({"logit": 0.0}, embedding=features[number].astype(np.float32)))
     return OutOfFold(tuple(cases), np.arange(FILMS) // 2 % 2, tuple(answers))
 
 

@@ -13,7 +13,7 @@ from fracturax.core.study import Study
 from fracturax.models.bundle import Calibration, Manifest
 from fracturax.pipelines.guard import LARGEST_LOSS, compare_ways, holds
 from fracturax.pipelines.out_of_fold import OutOfFold, fit_answers, judge_across_folds
-from fracturax.pipelines.settled import mirror_margin, settle
+from fracturax.pipelines.settled import KEPT_WITHIN, choose_margin, mirror_margin, settle
 from fracturax.transforms.plan import PreprocessingPlan
 from raw_answers import BOX, raw_answer
 
@@ -52,12 +52,13 @@ def _films(*, noise: float) -> OutOfFold:
     return OutOfFold(tuple(cases), np.arange(FILMS) % 5 % 3, answers)
 
 
-def test_the_margin_is_what_a_second_view_moves_all_but_one_in_a_hundred_films_by() -> None:
+def test_the_margin_is_what_a_second_view_moves_all_but_some_films_by() -> None:
     both, once = _films(noise=0.0), _films(noise=0.2)
     slope = dict(zip(*_calibration(both), strict=True))["logit"]
     # 99 % of a normal distribution lie within 2.576 standard deviations.
-    assert mirror_margin(both, once) == pytest.approx(2.576 * 0.2 * slope, rel=0.15)
-    assert mirror_margin(both, both) == 0
+    margin = mirror_margin(both, once, kept_within=0.99)
+    assert margin == pytest.approx(2.576 * 0.2 * slope, rel=0.15)
+    assert mirror_margin(both, both, kept_within=0.99) == 0
 
 
 def _calibration(films: OutOfFold) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -67,7 +68,7 @@ def _calibration(films: OutOfFold) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 def test_only_films_beyond_every_threshold_keep_the_answer_of_one_view() -> None:
     both, once = _films(noise=0.0), _films(noise=0.2)
-    margin = mirror_margin(both, once)
+    margin = mirror_margin(both, once, kept_within=0.99)
     settled = settle(both, once, replace(MANIFEST, mirror_margin=margin))
     alone = [one is other for one, other in zip(settled.answers, once.answers, strict=True)]
     assert 0.2 < np.mean(alone) < 0.9
@@ -76,6 +77,21 @@ def test_only_films_beyond_every_threshold_keep_the_answer_of_one_view() -> None
     assert changed[alone].mean() < 0.02
     for row in np.flatnonzero(np.array(alone) & ~changed).tolist():
         assert cheaper.table.status[row] != "doubt"
+
+
+@pytest.mark.parametrize(("noise", "tried"), [(0.02, 1), (1.5, len(KEPT_WITHIN))])
+def test_the_smallest_margin_that_costs_nothing_is_taken(noise: float, tried: int) -> None:
+    both, once = _films(noise=0.0), _films(noise=noise)
+    settled = choose_margin(both, once, MANIFEST, model="xray")
+    assert len(settled.guards) == tried
+    held = [holds(one) for one in settled.guards.values()]
+    assert not any(held[:-1])
+    assert held[-1] == (settled.margin is not None)
+    if settled.margin is None:
+        assert settled.films is both
+    else:
+        assert settled.margin == mirror_margin(both, once, kept_within=KEPT_WITHIN[tried - 1])
+        assert settled.judgement.evaluation["auroc"].n == FILMS
 
 
 def test_the_guard_refuses_a_way_that_loses_and_tells_what() -> None:

@@ -70,6 +70,28 @@ def test_the_shipped_recipe_has_the_hash_it_had_before_steps_and_later_augmentat
     )
 
 
+def test_a_second_opinion_is_shown_films_augmented_its_own_way_or_like_the_first(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.toml"
+    text = (
+        HEAD + "[network]\nname = 'xray'\n[augmentation]\nhalf_turn = 0.25\n"
+        "[second.network]\nname = 'classifier'\n"
+    )
+    path.write_text(text)
+    alike = load_recipe(path)
+    path.write_text(text + "[second.augmentation]\nrecompression = 0.3\n")
+    own = load_recipe(path)
+    for recipe, expected in ((alike, (0.25, 0.0)), (own, (0.0, 0.3))):
+        stage = recipe.second_stage()
+        assert stage is not None
+        shown = stage.augmentation
+        assert (shown.half_turn, shown.recompression) == expected
+        assert recipe.augmentation.half_turn == 0.25
+    assert own.as_document()["second"]["augmentation"]["recompression"] == 0.3
+    assert sha256_of_document(own.as_document()) != sha256_of_document(alike.as_document())
+
+
 def test_a_recipe_names_steps_as_tables(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(
