@@ -6,13 +6,16 @@ Reads every picture (JPEG, PNG) below each folder as one grey film, and every NI
 three slices along each axis in a bone and a soft-tissue window, as a screenshot of a viewer would
 show them; colour and modality, which the check would refuse by the file alone, are taken away.
 `--trunk` takes simulated films of a CT of a trunk, five heights in four views. `--noise` draws
-images of noise. Writes `xray/scope.json`: by kind, how many were assessed and which, and the
-bundle; kinds that were measured before and are not named stay as they are.
+images of noise. Writes `xray/scope.json`: by kind, how many were assessed and which, the AUROC that
+tells its pictures from films of FracAtlas by their distance, and the bundle; kinds that were
+measured before and are not named stay as they are. Distances of films are those of the networks of
+the folds, which never saw them (`xray/scope.csv`); `restate.py` brings the table into the card.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +27,7 @@ from scipy.ndimage import gaussian_filter
 
 import fracturax as fx
 from fracturax.core.image import Radiograph, Volume
+from fracturax.evaluation import auroc
 from fracturax.models.bundle import load_bundle
 from fracturax.models.runtime import XrayPredictor
 from fracturax.simulation.cone_beam import VIEWS, ConeBeam
@@ -93,6 +97,12 @@ def noise_images() -> Iterator[tuple[str, Film]]:
             yield f"noise {seed}, {sigma} pixels", ((rough - low) / (high - low)).astype(np.float32)
 
 
+def distances_of_films(path: Path) -> list[float]:
+    """Return how far held-out films lie from those that their network learned from."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [float(row["distance"]) for row in csv.DictReader(stream)]
+
+
 def main() -> None:
     """Measure and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,18 +117,32 @@ def main() -> None:
         sources["simulated films of a trunk"] = trunk_films(options.trunk)
     if options.noise:
         sources["noise"] = noise_images()
-    before = json.loads(options.out.read_text("utf-8"))["kinds"] if options.out.is_file() else {}
-    kinds = dict(before)
+    kinds = json.loads(options.out.read_text("utf-8"))["kinds"] if options.out.is_file() else {}
+    films = distances_of_films(options.out.with_name("scope.csv"))
+    scope = reader.bundle.scope
+    assert scope is not None, "the packaged bundle checks its scope"
     for kind, images in sources.items():
-        answers = {name: reader.predict_image(Radiograph(film)) for name, film in images}
-        assessed = sorted(name for name, one in answers.items() if one.status != "not_assessed")
+        assessed, distances = [], []
+        for name, pixels in images:
+            answer, raw = reader.examine(Radiograph(pixels))
+            if answer.status != "not_assessed":
+                assessed.append(name)
+            if raw is not None:
+                distances.append(float(scope.distance(raw.texture)))
+        count = len(distances)
         kinds[kind] = {
-            "images": len(answers),
+            "images": count,
             "assessed": len(assessed),
-            "which": assessed,
+            "which": sorted(assessed),
+            "auroc": auroc([0] * len(films) + [1] * count, [*films, *distances]),
             "bundle_sha256": reader.bundle.sha256,
         }
-    result = {"kinds": kinds}
+    result = {
+        "films_refused": float(np.mean(np.array(films) > scope.limit)),
+        "films": len(films),
+        "limit": scope.limit,
+        "kinds": kinds,
+    }
     text = json.dumps(result, indent=1) + "\n"
     options.out.write_text(text, encoding="utf-8")
     print(text)

@@ -7,8 +7,8 @@
 
 Weights in half precision are kept under `xray/folds`, with the curves of their training. `publish`
 calibrates and judges anew, out of fold, what ships: the networks for all films are those of the
-packaged bundle, which the same recipe made, and the second opinion that is kept. No network is
-trained; it takes about a quarter of an hour on two cores.
+packaged bundle, which the same recipe made, and the second opinion kept in `folds/final`. No
+network is trained; it takes about a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from fracturax.training.recipe import Recipe, load_recipe
 
 HERE = Path(__file__).parent
 KEPT = HERE / "xray" / "folds"
+FINAL = "final"
 CURVES = "curves.json"
 BUNDLE = HERE.parents[1] / "src" / "fracturax" / "bundles" / "xray"
 RECIPE = HERE.parents[1] / "recipes" / "xray.toml"
@@ -74,13 +75,17 @@ def keep(run: Path) -> None:
         rows = [json.loads((run / f"fold-{fold}" / one).read_text())["curves"] for one in stages]
         text = json.dumps([row for stage in rows for row in stage], indent=1) + "\n"
         (folder / CURVES).write_text(text, encoding="utf-8")
-        stage = recipe.second_stage()
-        if stage is not None:
-            _keep_average(run / f"fold-{fold}" / "second", _build(stage), folder)
+    if recipe.second is not None:
+        for part in (*(f"fold-{fold}" for fold in range(recipe.data.folds)), FINAL):
+            keep_second(run / part / "second", recipe, KEPT / part)
 
 
-def _keep_average(checkpoint: Path, network: nn.Module, folder: Path) -> None:
+def keep_second(checkpoint: Path, recipe: Recipe, folder: Path) -> None:
     """Keep the network of a second opinion, of which a bundle holds the graph alone."""
+    stage = recipe.second_stage()
+    assert stage is not None, "the recipe has a second opinion"
+    network = _build(stage)
+    folder.mkdir(parents=True, exist_ok=True)
     state = load_weights(checkpoint / "checkpoint.safetensors")
     kept = "average."
     network.load_state_dict(
@@ -111,21 +116,23 @@ def publish_again(recipe: Recipe, folder: Path, *, root: Path, version: str) -> 
     draw_curves(
         {f"fold {fold}": team.first.curves for fold, team in teams.items()}, folder / "curves.png"
     )
-    run = TrainingRun(recipe, data, teams, _team(recipe, BUNDLE), folder)
+    final = _team(recipe, BUNDLE, second=KEPT / FINAL)
+    run = TrainingRun(recipe, data, teams, final, folder)
     return publish(run, bundle=BUNDLE, results=HERE / "xray", version=version)
 
 
-def _team(recipe: Recipe, folder: Path) -> Team:
+def _team(recipe: Recipe, folder: Path, *, second: Path | None = None) -> Team:
+    """Return the networks of a folder; the second opinion of another, if it is named."""
     stages = {
-        "model": recipe.stages()[0],
-        "closer": recipe.closer_stage(),
-        "second": recipe.second_stage(),
+        "model": (recipe.stages()[0], folder),
+        "closer": (recipe.closer_stage(), folder),
+        "second": (recipe.second_stage(), second or folder),
     }
     found = {}
-    for name, stage in stages.items():
+    for name, (stage, where) in stages.items():
         if stage is not None:
             network = _build(stage)
-            network.load_state_dict(load_weights(folder / f"{name}.safetensors"))
+            network.load_state_dict(load_weights(where / f"{name}.safetensors"))
             curves = folder / CURVES
             is_first = name == "model" and curves.is_file()
             found[name] = Trained(

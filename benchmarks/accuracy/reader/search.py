@@ -17,8 +17,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import logit
+from values import Values, sensitivity
 
 from fracturax.datasets import open_dataset
 from fracturax.evaluation import PredictionTable, auroc, delong_test
@@ -35,9 +35,6 @@ TRIED = ((FIRST,), (LARGE,), (PLAIN,), (FIRST, LARGE), (FIRST, PLAIN), (FIRST, P
 LIFTS = {FIRST: 0.8598029406630748, PLAIN: 1.8653448820114136}
 """What a calibration adds to a lying film, in log-odds; the table of `xray` has it in it."""
 LIFTED: dict[str, tuple[str, ...]] = {"xray": (FIRST,), "none": (), "xray, plain": (FIRST, PLAIN)}
-SPECIFICITY = 0.9
-
-Values = npt.NDArray[np.float64]
 
 
 def main() -> None:
@@ -115,12 +112,6 @@ def _log_odds(table: PredictionTable, cases: list[str]) -> Values:
     return np.asarray(logit(np.clip(_in_order(table, cases).probability, 1e-9, 1 - 1e-9)))
 
 
-def sensitivity(reference: npt.NDArray[np.int64], score: Values) -> float:
-    """Return the sensitivity at a specificity of 0.90."""
-    threshold = np.quantile(score[reference == 0], SPECIFICITY)
-    return float((score[reference == 1] > threshold).mean())
-
-
 def _as_markdown(document: list[dict[str, object]]) -> str:
     lines = [
         "# What was tried",
@@ -128,7 +119,7 @@ def _as_markdown(document: list[dict[str, object]]) -> str:
         "Out-of-fold films of FracAtlas, split 9a85bbfa8c9e. ResNet-50 was trained for fold 0",
         "alone (`resnet50.toml`, 9,600 films, 21 minutes), the others for all three. Differences",
         "from xray 2026.17 on the same films, 95 % by DeLong. Pairs are the mean of log-odds.",
-        "Kept for the next training: a second opinion by a plain classifier (decision 17).",
+        "Kept: a second opinion by a plain classifier (`seconds.md`, decision 17).",
         "",
         "| tried | lying films lifted for | films | AUROC | sensitivity at specificity 0.90 "
         "| less xray |",

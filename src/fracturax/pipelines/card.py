@@ -52,7 +52,8 @@ def write_card(
     Args:
         path: Where to.
         manifest: The bundle's manifest.
-        results: The run's `evaluation.json`.
+        results: The run's `evaluation.json`; with `scope`, what the scope check made of other
+            pictures (`benchmarks/accuracy/scope.py`), where that was measured.
         dropped: What was left out of the training.
 
     Raises:
@@ -86,6 +87,7 @@ def write_card(
         dropped=_by_reason(dropped),
         ways=_ways(results.get("guards", {})),
         read_once=results.get("read_once", 0.0),
+        scope=results.get("scope"),
         most=f"{LARGEST_LOSS['auroc']:g} of AUROC and mAP50, "
         f"{LARGEST_LOSS['sensitivity@high_sensitivity']:g} of either sensitivity",
         promises=_promises(results["guarantee"]),

@@ -7,10 +7,11 @@ bundle on all of them, and moved to the level of the network that ships (`alignm
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def publish(
     ]
     way = choose_way(provisional, run.data.cases, folds, model=run.recipe.name, progress=progress)
     final = export_team(run.final, run.recipe, bundle, samples)
-    limit = _scope_limit(run, provisional, progress)
+    held_out = _scope_distances(run, provisional, progress)
+    limit = _SCOPE_ALLOWANCE * float(np.quantile(list(held_out.values()), _SCOPE_ACCEPTS))
     scope = fit_scope(_textures(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
         fit_answers(way.films).into(final.manifest),
@@ -93,6 +95,7 @@ def publish(
         way.films, [film.acquisition for film in run.data.films], table.probability
     )
     document = _write_results(run, results, way, leftover)
+    _write_distances(results / "scope.csv", held_out)
     write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
 
@@ -184,8 +187,6 @@ def _textures(bundle: Bundle, cases: Sequence[Case], progress: Progress) -> npt.
     """
     reader = XrayPredictor(bundle, precision="fp32", threads=1)
     plan = bundle.manifest.plan
-    chosen = np.random.default_rng(0).permutation(len(cases))[:_SCOPE_FILMS]
-    some = [(seed, cases[row]) for seed, row in enumerate(sorted(chosen.tolist()))]
 
     def both(numbered: tuple[int, Case]) -> npt.NDArray[np.float32]:
         seed, case = numbered
@@ -196,21 +197,33 @@ def _textures(bundle: Bundle, cases: Sequence[Case], progress: Progress) -> npt.
         spoiled = dataclasses.replace(film, pixels=worse, geometry=resized.geometry(film.geometry))
         return np.stack([reader.texture(film), reader.texture(spoiled)])
 
-    return np.concatenate(map_films(both, some, words="learning the scope", progress=progress))
+    found = map_films(both, _some(cases), words="learning the scope", progress=progress)
+    return np.concatenate(found)
 
 
-def _scope_limit(run: TrainingRun, bundles: Sequence[Bundle], progress: Progress) -> float:
-    """Return the distance that all but a few films keep to from what their network learned on.
+def _some(cases: Sequence[Case]) -> list[tuple[int, Case]]:
+    """Choose the films that the scope is learned from, numbered."""
+    chosen = np.random.default_rng(0).permutation(len(cases))[:_SCOPE_FILMS]
+    return [(seed, cases[row]) for seed, row in enumerate(sorted(chosen.tolist()))]
 
-    Those films come from the hospitals that were learned from; others get an allowance.
+
+def _scope_distances(
+    run: TrainingRun, bundles: Sequence[Bundle], progress: Progress
+) -> dict[str, tuple[float, float]]:
+    """Return how far films lie from those that their network learned on, by the case's name.
+
+    As they are, and made worse. Those films come from the hospitals that were learned from; others
+    get an allowance.
     """
-    distances = []
+    found = {}
     for fold, bundle in zip(run.folds, bundles, strict=True):
         inside = [case for case in run.data.cases if run.data.split.trains(case.name, fold)]
         outside = [case for case in run.data.cases if not run.data.split.trains(case.name, fold)]
         scope = fit_scope(_textures(bundle, inside, progress), limit=np.inf)
-        distances.append(scope.distance(_textures(bundle, outside, progress)))
-    return _SCOPE_ALLOWANCE * float(np.quantile(np.concatenate(distances), _SCOPE_ACCEPTS))
+        distances = scope.distance(_textures(bundle, outside, progress)).reshape(-1, 2)
+        for (_, case), (plain, worse) in zip(_some(outside), distances.tolist(), strict=True):
+            found[case.name] = (plain, worse)
+    return found
 
 
 def _training_facts(run: TrainingRun) -> tuple[tuple[str, str], ...]:
@@ -252,6 +265,15 @@ def _write_results(
     groups = np.array([film.acquisition for film in run.data.films])
     columns = {**chosen.columns, "acquisition": groups}
     return state(folder, document, chosen.table, columns, chosen.assessed)
+
+
+def _write_distances(path: Path, distances: Mapping[str, tuple[float, float]]) -> None:
+    """Write how far held-out films lie from those that were learned from, as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["case", "distance", "distance_made_worse"])
+        for name, (plain, worse) in distances.items():
+            table.writerow([name, f"{plain:.4f}", f"{worse:.4f}"])
 
 
 def _write_json(path: Path, document: object) -> None:
