@@ -80,7 +80,7 @@ def publish(
     limit = _SCOPE_ALLOWANCE * float(np.quantile(list(held_out.values()), _SCOPE_ACCEPTS))
     scope = fit_scope(_textures(final, run.data.cases, progress), limit=limit)
     manifest = dataclasses.replace(
-        fit_answers(way.films).into(final.manifest),
+        fit_answers(way.both).into(final.manifest),
         version=version,
         default_precision=way.precision,
         mirror_margin=way.margin,

@@ -3,6 +3,8 @@
 The margin is measured: of a hundred films, so many keep their two probabilities, of one view and of
 both, this near each other. A film farther than that beyond every threshold is read once. A smaller
 margin lets more films be read once, and more of them be answered otherwise: the guard decides.
+Calibration and thresholds stay those of both views: where they were fitted anew, their own scatter
+moved more answers than the missing view did.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def choose_margin(both: OutOfFold, once: OutOfFold, manifest: Manifest, *, model
     for share in KEPT_WITHIN:
         margin = mirror_margin(both, once, kept_within=share)
         films = settle(both, once, replace(manifest, mirror_margin=margin))
-        judgement = judge_across_folds(films, model=model)
+        judgement = judge_across_folds(films, model=model, fitted_on=both)
         name = f"one_view_beyond_{margin:.2f}"
         guards[name] = compare_ways(exact, judgement)
         if holds(guards[name]):
@@ -77,26 +79,18 @@ def mirror_margin(both: OutOfFold, once: OutOfFold, *, kept_within: float) -> fl
     return float(np.quantile(np.abs(two - one), kept_within))
 
 
-def settle(
-    both: OutOfFold,
-    once: OutOfFold,
-    manifest: Manifest,
-    *,
-    fitted_on: OutOfFold | None = None,
-) -> OutOfFold:
+def settle(both: OutOfFold, once: OutOfFold, manifest: Manifest) -> OutOfFold:
     """Return the answers of a reader that reads settled films once.
 
     Args:
         both: Answers from both views.
         once: Answers from one view, of the same films in the same order.
         manifest: Of the reader, with its margin; calibration and thresholds that decide in a fold
-            are fitted on the others.
-        fitted_on: Answers about the same films that these are fitted on; `both` if None.
+            are fitted on the others, read from both views.
     """
     answers = list(both.answers)
-    others = both if fitted_on is None else fitted_on
     for fold in np.unique(both.fold).tolist():
-        fitted: Fitted = fit_answers(others.part(others.fold != fold))
+        fitted: Fitted = fit_answers(both.part(both.fold != fold))
         reader = fitted.into(manifest)
         for row in np.flatnonzero(both.fold == fold).tolist():
             single = once.answers[row]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from fracturax.pipelines.out_of_fold import (
     judge_across_folds,
     read_both_ways_out_of_fold,
 )
-from fracturax.pipelines.settled import choose_margin, settle
+from fracturax.pipelines.settled import choose_margin
 
 PRECISIONS = ("fp32", "int8")
 _EXACT, _SMALL = PRECISIONS
@@ -116,14 +116,13 @@ def choose_way(
     once, both = views[precision]
     settled = choose_margin(both, once, bundles[0].manifest, model=model)
     guards |= settled.guards
+    exact = judged[_EXACT]
     judged[precision] = settled.judgement
     may_be_bf16 = False
     if precision == _EXACT and openvino_session.is_installed():
-        single, reduced = read(BF16)
-        manifest = replace(bundles[0].manifest, mirror_margin=settled.margin)
-        reduced = settle(reduced, single, manifest, fitted_on=settled.films)
-        judged[BF16] = judge_across_folds(reduced, model=model, fitted_on=settled.films)
-        guards[BF16] = compare_ways(judged[_EXACT], judged[BF16])
+        _, reduced = read(BF16)
+        judged[BF16] = judge_across_folds(reduced, model=model, fitted_on=both)
+        guards[BF16] = compare_ways(exact, judged[BF16])
         may_be_bf16 = holds(guards[BF16])
     return Way(
         precision, may_be_bf16, settled.margin, settled.films, judged, guards, both=both, once=once
