@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fracturax.models.boxes import Boxes, overlap
 from fracturax.models.bundle import CloserLook
 from fracturax.transforms.plan import Placement, PreprocessingPlan
-from fracturax.transforms.window import boxes_from_window, cut_window, take_detail
+from fracturax.transforms.window import Detail, boxes_from_window, cut_window, take_detail
 
 Logits = npt.NDArray[np.float64]
 Session = Callable[[npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], ...]]
@@ -41,19 +41,20 @@ class CloserReader:
         """How many candidates of a film to look at."""
         return self._look.window.at_most
 
-    def look(
-        self,
-        pixels: npt.NDArray[np.float32],
-        placement: Placement,
-        boxes: Boxes,
-        *,
-        mirrored: bool = True,
-    ) -> tuple[Boxes, Logits]:
-        """Place candidate boxes anew and say how much each looks like a fracture.
+    def detail_of(self, pixels: npt.NDArray[np.float32], placement: Placement) -> Detail:
+        """Return what windows of a film are cut from.
 
         Args:
             pixels: Display values of the original, shape `(rows, columns)`.
             placement: Where the first look had it.
+        """
+        return take_detail(pixels, placement, self._plan, self._look.window.detail)
+
+    def look(self, detail: Detail, boxes: Boxes, *, mirrored: bool = True) -> tuple[Boxes, Logits]:
+        """Place candidate boxes anew and say how much each looks like a fracture.
+
+        Args:
+            detail: Of the film.
             boxes: Candidates in pixels of the original, shape `(n, 4)`.
             mirrored: Whether each window is also read mirrored, and both answers are averaged.
 
@@ -63,7 +64,6 @@ class CloserReader:
         if len(boxes) == 0:
             return boxes, np.zeros(0)
         window = self._look.window
-        detail = take_detail(pixels, placement, self._plan, window.detail)
         cuts, matrices = [], []
         for box in boxes * detail.zoom:
             center = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)

@@ -34,6 +34,7 @@ from fracturax.models.scope import unsuitable_file
 from fracturax.models.session import Session
 from fracturax.transforms.frame import Frame
 from fracturax.transforms.plan import Placement, Prepared
+from fracturax.transforms.window import Detail
 
 OUTPUTS = (
     "fracture",
@@ -93,13 +94,13 @@ _View = dict[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A film on its way into the network; `pixels` are turned as its frame is."""
+    """A film on its way into the network; `detail`, for a closer look, lies as its frame does."""
 
     prepared: Prepared
     frame: Frame
-    pixels: npt.NDArray[np.float32]
     placement: Placement
     channels: npt.NDArray[np.float32]
+    detail: Detail | None
 
 
 class XrayPredictor:
@@ -239,7 +240,9 @@ class XrayPredictor:
         frame = plan.frame_of(prepared.pixels)
         pixels = frame.turn(prepared.pixels)
         values, placement = plan.apply(pixels)
-        return _Seen(prepared, frame, pixels, placement, plan.stack(values, prepared.bones, frame))
+        channels = plan.stack(values, prepared.bones, frame)
+        detail = None if self._closer is None else self._closer.detail_of(pixels, placement)
+        return _Seen(prepared, frame, placement, channels, detail)
 
     def _read(self, images: npt.NDArray[np.float32]) -> list[_View]:
         """Return what is said of each of some inputs, shape `(n, channels, rows, columns)`."""
@@ -313,10 +316,10 @@ class XrayPredictor:
         self, seen: _Seen, boxes: Boxes, logits: npt.NDArray[np.float64], *, mirrored: bool
     ) -> tuple[Boxes, dict[str, npt.NDArray[np.float64]]]:
         """Look again at the best candidates; return them by the sum of both logits."""
-        if self._closer is None:
+        if self._closer is None or seen.detail is None:
             return boxes, {"box": logits}
         boxes, logits = boxes[: self._closer.at_most], logits[: self._closer.at_most]
-        placed, again = self._closer.look(seen.pixels, seen.placement, boxes, mirrored=mirrored)
+        placed, again = self._closer.look(seen.detail, boxes, mirrored=mirrored)
         chosen = same_once(placed, logits + again)
         return placed[chosen], {"box": logits[chosen], "closer": again[chosen]}
 

@@ -47,7 +47,7 @@ def test_a_box_is_placed_where_the_network_sees_it() -> None:
     _, placement = PLAN.apply(film)
     reader = CloserReader(_bright_box, LOOK, PLAN)
     rough = np.array([[92.0, 66.0, 126.0, 110.0], [104.0, 52.0, 134.0, 90.0]])
-    placed, logits = reader.look(film, placement, rough)
+    placed, logits = reader.look(reader.detail_of(film, placement), rough)
     assert np.abs(placed - [100, 60, 130, 100]).max() < 2.0
     assert logits.tolist() == [3.0, 3.0]
 
@@ -58,7 +58,8 @@ def test_no_candidate_needs_no_look() -> None:
 
     film = _film()
     _, placement = PLAN.apply(film)
-    placed, logits = CloserReader(never, LOOK, PLAN).look(film, placement, np.zeros((0, 4)))
+    reader = CloserReader(never, LOOK, PLAN)
+    placed, logits = reader.look(reader.detail_of(film, placement), np.zeros((0, 4)))
     assert len(placed) == len(logits) == 0
 
 
@@ -73,7 +74,9 @@ def test_what_lies_at_the_rim_of_a_window_is_another_candidate_s() -> None:
         return logits, boxes
 
     look = CloserReader(two, LOOK, PLAN)
-    placed, logits = look.look(film, placement, np.array([[200.0, 200.0, 240.0, 240.0]]))
+    placed, logits = look.look(
+        look.detail_of(film, placement), np.array([[200.0, 200.0, 240.0, 240.0]])
+    )
     assert logits.tolist() == [3.0]
     assert np.abs(placed - [200, 200, 240, 240]).max() < 2.0
 
