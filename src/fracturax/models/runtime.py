@@ -70,7 +70,8 @@ class RawAnswer:
         region_probabilities: In the order of `REGIONS`.
         hardware_probability: Of metal implants.
         embedding: Pooled features.
-        texture: What the scope check judges: how features lie and vary at stride 16.
+        texture: What the scope check judges, of the film as it stands: how features lie and vary at
+            stride 16.
         bone_quality: Of the bone mask, where the plan shows one; below `USABLE` of `bone_mask`
             the network was shown the whole film in its place.
     """
@@ -300,17 +301,16 @@ class XrayPredictor:
             region_probabilities=_sigmoid(answer["regions"].astype(np.float64)),
             hardware_probability=float(np.mean(hardware)),
             embedding=answer["embedding"],
-            texture=answer["texture"],
+            # Of the film alone: whether it was read mirrored too must not change what is refused.
+            texture=views[0]["texture"],
             bone_quality=None if bones is None else bones.quality,
         )
 
     def texture(self, film: Radiograph) -> npt.NDArray[np.float32]:
         """Return what the scope check judges of a film."""
-        channels = self._see(film).channels
-        views = [channels, _mirrored(channels)][: 2 if self.bundle.manifest.is_mirrored else 1]
-        found = self._session.run(["texture"], {"images": np.stack(views)})[0]
-        mean: npt.NDArray[np.float32] = found.mean(axis=0)
-        return mean
+        images = {"images": self._see(film).channels[None]}
+        found: npt.NDArray[np.float32] = self._session.run(["texture"], images)[0][0]
+        return found
 
     def _look_closer(
         self, seen: _Seen, boxes: Boxes, logits: npt.NDArray[np.float64], *, mirrored: bool

@@ -109,6 +109,9 @@ def test_one_reading_gives_the_answers_of_one_view_and_of_both(predictor: XrayPr
     once, both = predictor.infer_from_one_and_both(FILMS[1])
     assert _same(once, _with(predictor, is_mirrored=False).infer(FILMS[1]))
     assert _same(both, predictor.infer(FILMS[1]))
+    # What is refused must not depend on how often a film was read.
+    assert np.array_equal(once.texture, both.texture)
+    assert np.allclose(once.texture, predictor.texture(FILMS[1]), atol=1e-5)
 
 
 def test_what_was_computed_in_bfloat16_says_so_and_only_a_bundle_that_bears_it_is(
