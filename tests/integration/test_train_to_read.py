@@ -29,11 +29,13 @@ def test_a_training_leaves_the_evidence_beside_the_bundle(run_folder: Path) -> N
     results = {path.name for path in (run_folder / "results").iterdir()}
     assert results == {
         *("out_of_fold.csv", "out_of_fold_boxes.csv", "evaluation.json", "split.json"),
-        *("dropped.json", "curves.png", "page", "values.csv"),
+        *("dropped.json", "curves.png", "page", "values.csv", "scope.csv"),
     }
     table = PredictionTable.from_csv(run_folder / "results" / "out_of_fold.csv")
     split = json.loads((run_folder / "results" / "split.json").read_text())
     assert len(table) == len(split["fold_of"]) == 80
+    distances = (run_folder / "results" / "scope.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in distances[1:]} == set(table.case.tolist())
     assert dict(zip(table.case, map(int, table.fold), strict=True)) == split["fold_of"]
     assert (run_folder / "curves.png").stat().st_size > 1000
 
