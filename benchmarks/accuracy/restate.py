@@ -64,8 +64,11 @@ def main() -> None:
     today = datetime.now(UTC).date().isoformat()
     manifest = replace(bundle.manifest, version=options.version_name, created=today)
     dropped = json.loads((RESULTS / "dropped.json").read_text(encoding="utf-8"))
-    scope = json.loads((RESULTS / "scope.json").read_text(encoding="utf-8"))
-    document = {**document, "scope": scope}
+    measured = {
+        name: json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("scope", "blank")
+    }
+    document = {**document, **measured}
     write_card(BUNDLE / "card.md", manifest, document, [DroppedCase(**one) for one in dropped])
     written = write_bundle(BUNDLE, manifest, bundle.scope, bundle.register)
     print(written.manifest.version, written.sha256)

@@ -52,8 +52,9 @@ def write_card(
     Args:
         path: Where to.
         manifest: The bundle's manifest.
-        results: The run's `evaluation.json`; with `scope`, what the scope check made of other
-            pictures (`benchmarks/accuracy/scope.py`), where that was measured.
+        results: The run's `evaluation.json`; where they were measured, with `scope`, what the
+            scope check made of other pictures (`benchmarks/accuracy/scope.py`), and `blank`, films
+            with parts blanked (`benchmarks/accuracy/blank.py`).
         dropped: What was left out of the training.
 
     Raises:
@@ -88,6 +89,7 @@ def write_card(
         ways=_ways(results.get("guards", {})),
         read_once=results.get("read_once", 0.0),
         scope=results.get("scope"),
+        blank=results.get("blank"),
         most=f"{LARGEST_LOSS['auroc']:g} of AUROC and mAP50, "
         f"{LARGEST_LOSS['sensitivity@high_sensitivity']:g} of either sensitivity",
         promises=_promises(results["guarantee"]),
