@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/spoiled.py --root ../shared/data/fracatlas
 
-As `fracturax evaluate --corrupt` does for one reader, with 150 fractured films and 150 others, each
+As `fracturax evaluate --corrupt` does for one reader, with 100 fractured films and 100 others, each
 read by the network that was not trained on it. Calibration and thresholds are those of the packaged
 bundle before alignment to its network, fitted on all folds; the scope check is left out, since
 each network has its own features. Writes `xray/robustness.*`: AUROC, its change, sensitivity and
@@ -28,7 +28,7 @@ from fracturax.models.runtime import XrayPredictor
 from fracturax.pipelines.corrupt import measure_robustness
 
 RESULTS = Path(__file__).parent / "xray"
-OF_EITHER_CLASS = 150
+OF_EITHER_CLASS = 100
 
 
 class FoldReader:
