@@ -13,9 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from values import BOTH_LOOKS, FIRST_LOOK, FoldValues, sensitivity
-
-from fracturax.evaluation import auroc, delong_test
+from values import BOTH_LOOKS, FIRST_LOOK, FoldValues, compared
 
 HERE = Path(__file__).parent
 SETS: dict[str, tuple[str, ...]] = {
@@ -40,20 +38,7 @@ def main() -> None:
         for views in ("both views", "one view"):
             end = "" if views == "both views" else "_one_view"
             score = films.log_odds([f"{one}{end}" for one in chosen])
-            test = delong_test(reference, score, whole)
-            document.append(
-                {
-                    "values": name,
-                    "views": views,
-                    "films": len(reference),
-                    "fractured": int(reference.sum()),
-                    "auroc": float(auroc(reference, score)),
-                    "sensitivity_at_specificity_90": sensitivity(reference, score),
-                    "difference": test.difference,
-                    "low": test.low,
-                    "high": test.high,
-                }
-            )
+            document.append({"values": name, "views": views, **compared(reference, score, whole)})
     (HERE / "looks.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (HERE / "looks.md").write_text(_as_markdown(document), encoding="utf-8")
     print(_as_markdown(document))

@@ -15,9 +15,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from values import BOTH_LOOKS, FoldValues, sensitivity
-
-from fracturax.evaluation import auroc, delong_test
+from values import BOTH_LOOKS, FoldValues, compared
 
 HERE = Path(__file__).parent
 WORDS = {
@@ -51,20 +49,7 @@ def main() -> None:
             ("as they are", score, first),
             ("lifted", films.lifted(score, held_out), films.lifted(first, held_out)),
         ):
-            test = delong_test(reference, own, other)
-            document.append(
-                {
-                    "tried": name,
-                    "lying": lying,
-                    "films": len(reference),
-                    "fractured": int(reference.sum()),
-                    "auroc": float(auroc(reference, own)),
-                    "sensitivity_at_specificity_90": sensitivity(reference, own),
-                    "less_xray": test.difference,
-                    "low": test.low,
-                    "high": test.high,
-                }
-            )
+            document.append({"tried": name, "lying": lying, **compared(reference, own, other)})
     (HERE / "seconds.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (HERE / "seconds.md").write_text(_as_markdown(document), encoding="utf-8")
     print(_as_markdown(document))
@@ -85,7 +70,7 @@ def _as_markdown(document: list[dict[str, object]]) -> str:
     for row in document:
         lines.append(
             f"| {row['tried']} | {row['lying']} | {row['auroc']:.3f} "
-            f"| {row['sensitivity_at_specificity_90']:.3f} | {row['less_xray']:+.3f} "
+            f"| {row['sensitivity_at_specificity_90']:.3f} | {row['difference']:+.3f} "
             f"({row['low']:+.3f} to {row['high']:+.3f}) |"
         )
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fracturax.core.case import Case
 from fracturax.datasets import open_dataset
-from fracturax.evaluation import fit_platt
+from fracturax.evaluation import auroc, delong_test, fit_platt
 from fracturax.imaging.size import image_size
 from fracturax.pipelines.alike import kinds_alike
 from fracturax.pipelines.way_up import lift_of_turned
@@ -87,6 +87,22 @@ def sensitivity(reference: npt.NDArray[np.int64], score: Values) -> float:
     """Return the sensitivity at a specificity of 0.90."""
     threshold = np.quantile(score[reference == 0], SPECIFICITY)
     return float((score[reference == 1] > threshold).mean())
+
+
+def compared(
+    reference: npt.NDArray[np.int64], score: Values, baseline: Values
+) -> dict[str, float | int]:
+    """Return what a score is worth, and its paired difference from another by DeLong."""
+    test = delong_test(reference, score, baseline)
+    return {
+        "films": len(reference),
+        "fractured": int(reference.sum()),
+        "auroc": float(auroc(reference, score)),
+        "sensitivity_at_specificity_90": sensitivity(reference, score),
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+    }
 
 
 def _lies(case: Case) -> bool:

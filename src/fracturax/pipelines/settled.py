@@ -41,16 +41,18 @@ class Settled:
     guards: Mapping[str, Evaluation]
 
 
-def choose_margin(both: OutOfFold, once: OutOfFold, manifest: Manifest, *, model: str) -> Settled:
+def choose_margin(
+    both: OutOfFold, once: OutOfFold, exact: Judgement, manifest: Manifest, *, model: str
+) -> Settled:
     """Return the smallest margin that costs no accuracy; none where each does.
 
     Args:
         both: Answers from both views.
         once: Answers from one view, of the same films in the same order.
+        exact: What the answers from both views are worth.
         manifest: Of the readers.
         model: Name of the model.
     """
-    exact = judge_across_folds(both, model=model)
     guards: dict[str, Evaluation] = {}
     for share in KEPT_WITHIN:
         margin = mirror_margin(both, once, kept_within=share)

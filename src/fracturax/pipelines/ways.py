@@ -114,7 +114,7 @@ def choose_way(
     guards = {_SMALL: compare_ways(judged[_EXACT], judged[_SMALL])}
     precision = _SMALL if holds(guards[_SMALL]) else _EXACT
     once, both = views[precision]
-    settled = choose_margin(both, once, bundles[0].manifest, model=model)
+    settled = choose_margin(both, once, judged[precision], bundles[0].manifest, model=model)
     guards |= settled.guards
     exact = judged[_EXACT]
     judged[precision] = settled.judgement

@@ -82,7 +82,8 @@ def test_only_films_beyond_every_threshold_keep_the_answer_of_one_view() -> None
 @pytest.mark.parametrize(("noise", "tried"), [(0.02, 1), (1.5, len(KEPT_WITHIN))])
 def test_the_smallest_margin_that_costs_nothing_is_taken(noise: float, tried: int) -> None:
     both, once = _films(noise=0.0), _films(noise=noise)
-    settled = choose_margin(both, once, MANIFEST, model="xray")
+    exact = judge_across_folds(both, model="xray")
+    settled = choose_margin(both, once, exact, MANIFEST, model="xray")
     assert len(settled.guards) == tried
     held = [holds(one) for one in settled.guards.values()]
     assert not any(held[:-1])
