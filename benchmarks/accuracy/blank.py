@@ -23,7 +23,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from xray_folds import fold_bundles
@@ -31,22 +30,24 @@ from xray_folds import fold_bundles
 import fracturax as fx
 from fracturax.core.case import Case
 from fracturax.core.geometry import Box
-from fracturax.core.image import Radiograph
 from fracturax.datasets import open_dataset
 from fracturax.evaluation import PredictionTable, auroc, group_bootstrap_weighted
 from fracturax.models.runtime import XrayPredictor
 from fracturax.pipelines.evaluate import map_films
 from fracturax.pipelines.prepare import only_film
+from fracturax.transforms.blanking import (
+    Grey,
+    fill_in,
+    only_windows,
+    place_elsewhere,
+    window_about,
+)
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "xray"
 WINDOW = 3.0
-_TRIES = 200
-_BLACK = 0.1
-_RIM_PX = 3
 
-Pixels = npt.NDArray[np.float32]
-Change = Callable[[Pixels, Sequence[Box], np.random.Generator], Pixels | None]
+Change = Callable[[Grey, Sequence[Box], np.random.Generator], Grey | None]
 """Changes a film; None where that cannot be done."""
 
 
@@ -71,10 +72,11 @@ def main() -> None:
             generator = np.random.default_rng([0, number])
             film = only_film(case)
             boxes = case.reference.boxes or sizes[int(generator.integers(len(sizes)))]
-            pixels = change(film.pixels, boxes, generator)
-            if pixels is None:
+            grey = change(np.round(film.pixels * 255).astype(np.uint8), boxes, generator)
+            if grey is None:
                 return None
-            raw = readers[fold_of[case.name]].infer(_with_pixels(film, pixels))
+            changed = replace(film, pixels=grey.astype(np.float32) / np.float32(255))
+            raw = readers[fold_of[case.name]].infer(changed)
             return calibration.log_odds(raw.values)
 
         def scores(group: Sequence[Case], change: Change) -> list[float | None]:
@@ -86,8 +88,8 @@ def main() -> None:
             _row(name, fractured, scores(fractured, change), healthy, against)
             for name, change, against in (
                 ("as it is", _as_it_is, whole),
-                ("fractures blanked", _blank_fractures, whole),
-                ("elsewhere blanked", _blank_elsewhere, whole),
+                ("fractures blanked", _fill_fractures, whole),
+                ("elsewhere blanked", _fill_elsewhere, whole),
                 ("all else blanked", _windows_about_fractures, windows),
             )
         ]
@@ -96,102 +98,35 @@ def main() -> None:
     print(_as_markdown(rows))
 
 
-def _with_pixels(film: Radiograph, pixels: Pixels) -> Radiograph:
-    return replace(film, pixels=pixels)
+def _as_it_is(film: Grey, boxes: Sequence[Box], generator: np.random.Generator) -> Grey:
+    return film
 
 
-def _as_it_is(pixels: Pixels, boxes: Sequence[Box], generator: np.random.Generator) -> Pixels:
-    return pixels
+def _fill_fractures(film: Grey, boxes: Sequence[Box], generator: np.random.Generator) -> Grey:
+    return fill_in(film, boxes)
 
 
-def _blank_fractures(
-    pixels: Pixels, boxes: Sequence[Box], generator: np.random.Generator
-) -> Pixels:
-    return _filled(pixels, boxes)
-
-
-def _blank_elsewhere(
-    pixels: Pixels, boxes: Sequence[Box], generator: np.random.Generator
-) -> Pixels | None:
-    places = [_place_for(box, pixels, boxes, generator) for box in boxes]
+def _fill_elsewhere(
+    film: Grey, boxes: Sequence[Box], generator: np.random.Generator
+) -> Grey | None:
+    places = [place_elsewhere(box, film, free_of=boxes, generator=generator) for box in boxes]
     found = [place for place in places if place is not None]
-    return _filled(pixels, found) if len(found) == len(boxes) else None
+    return fill_in(film, found) if len(found) == len(boxes) else None
 
 
 def _windows_about_fractures(
-    pixels: Pixels, boxes: Sequence[Box], generator: np.random.Generator
-) -> Pixels:
-    return _only(pixels, [_window(box) for box in boxes])
+    film: Grey, boxes: Sequence[Box], generator: np.random.Generator
+) -> Grey:
+    return only_windows(film, [window_about(box, sides=WINDOW) for box in boxes])
 
 
 def _windows_at_random(
-    pixels: Pixels, boxes: Sequence[Box], generator: np.random.Generator
-) -> Pixels | None:
-    rows, columns = pixels.shape
-    # Boxes are those of another film: they keep their size where they fit.
-    fitting = [box for box in boxes if _rows(box) < rows and _columns(box) < columns]
-    places = [_place_for(box, pixels, (), generator) for box in fitting]
-    found = [_window(place) for place in places if place is not None]
-    return _only(pixels, found) if found else None
-
-
-def _rows(box: Box) -> float:
-    return box.row_max - box.row_min
-
-
-def _columns(box: Box) -> float:
-    return box.column_max - box.column_min
-
-
-def _window(box: Box) -> Box:
-    row, column = (box.row_min + box.row_max) / 2, (box.column_min + box.column_max) / 2
-    half = WINDOW * max(_rows(box), _columns(box)) / 2
-    return Box(row - half, column - half, row + half, column + half)
-
-
-def _place_for(
-    box: Box, pixels: Pixels, free_of: Sequence[Box], generator: np.random.Generator
-) -> Box | None:
-    """Return a place for a box on the film, not black, that touches none of some others."""
-    rows, columns = pixels.shape
-    if _rows(box) >= rows or _columns(box) >= columns:
-        return None
-    for _ in range(_TRIES):
-        row = generator.uniform(0, rows - _rows(box))
-        column = generator.uniform(0, columns - _columns(box))
-        place = Box(row, column, row + _rows(box), column + _columns(box))
-        if _cut(pixels, place).mean() > _BLACK and all(place.iou(one) == 0 for one in free_of):
-            return place
-    return None
-
-
-def _sides(pixels: Pixels, box: Box) -> tuple[slice, slice]:
-    rows, columns = pixels.shape
-    return (
-        slice(max(0, round(box.row_min)), min(rows, round(box.row_max))),
-        slice(max(0, round(box.column_min)), min(columns, round(box.column_max))),
-    )
-
-
-def _cut(pixels: Pixels, box: Box) -> Pixels:
-    return pixels[_sides(pixels, box)]
-
-
-def _filled(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
-    """Return the film with boxes filled from what lies about them (Telea, 2004)."""
-    mask = np.zeros(pixels.shape, np.uint8)
-    for box in boxes:
-        mask[_sides(pixels, box)] = 1
-    grey = np.round(pixels * 255).astype(np.uint8)
-    filled = cv2.inpaint(grey, mask, _RIM_PX, cv2.INPAINT_TELEA).astype(np.float32) / 255
-    return np.where(mask > 0, filled, pixels).astype(np.float32)
-
-
-def _only(pixels: Pixels, windows: Sequence[Box]) -> Pixels:
-    kept = np.zeros_like(pixels)
-    for window in windows:
-        kept[_sides(pixels, window)] = _cut(pixels, window)
-    return kept
+    film: Grey, boxes: Sequence[Box], generator: np.random.Generator
+) -> Grey | None:
+    places = [place_elsewhere(box, film, free_of=(), generator=generator) for box in boxes]
+    # Boxes are those of another film: some may not fit.
+    found = [window_about(place, sides=WINDOW) for place in places if place is not None]
+    return only_windows(film, found) if found else None
 
 
 def _row(

@@ -34,7 +34,7 @@ def weights_sha256(root: Path, weights: str, threads: int) -> str:
     from fracturax.training.recipe import load_recipe
 
     torch.set_num_threads(threads)
-    recipe = load_recipe(RECIPE).with_weights(weights).stages()[0]
+    recipe = load_recipe(RECIPE).with_weights(weights).stages()[""]
     cases = [case for case in open_dataset("fracatlas", root=root) if case.path][::40]
     films = []
     for case in cases:

@@ -30,6 +30,7 @@ from fracturax.core.image import Radiograph, Volume
 from fracturax.evaluation import auroc
 from fracturax.models.bundle import load_bundle
 from fracturax.models.runtime import XrayPredictor
+from fracturax.models.scope import TRUNK_LIMIT
 from fracturax.simulation.cone_beam import VIEWS, ConeBeam
 from fracturax.simulation.film import Exposure, expose
 from fracturax.simulation.scene import Scene
@@ -99,10 +100,14 @@ def noise_images() -> Iterator[tuple[str, Film]]:
             yield f"noise {seed}, {sigma} pixels", ((rough - low) / (high - low)).astype(np.float32)
 
 
-def distances_of_films(path: Path) -> list[float]:
-    """Return how far held-out films lie from those that their network learned from."""
+def held_out_films(path: Path) -> tuple[list[float], list[float]]:
+    """Return how far held-out films lie from those that their network learned from.
+
+    And how surely they show hip and shoulder.
+    """
     with path.open(encoding="utf-8", newline="") as stream:
-        return [float(row["distance"]) for row in csv.DictReader(stream)]
+        rows = list(csv.DictReader(stream))
+    return [float(row["distance"]) for row in rows], [float(row["trunk"]) for row in rows]
 
 
 def main() -> None:
@@ -120,7 +125,7 @@ def main() -> None:
     if options.noise:
         sources["noise"] = noise_images()
     kinds = json.loads(options.out.read_text("utf-8"))["kinds"] if options.out.is_file() else {}
-    films = distances_of_films(options.out.with_name("scope.csv"))
+    films, trunks = held_out_films(options.out.with_name("scope.csv"))
     scope = reader.bundle.scope
     assert scope is not None, "the packaged bundle checks its scope"
     strict = float(np.quantile(films, 1 - STRICT))
@@ -141,8 +146,11 @@ def main() -> None:
             "auroc": auroc([0] * len(films) + [1] * count, [*films, *distances]),
             "bundle_sha256": reader.bundle.sha256,
         }
+    is_far = np.array(films) > scope.limit
+    is_trunk = np.array(trunks) > TRUNK_LIMIT
     result = {
-        "films_refused": float(np.mean(np.array(films) > scope.limit)),
+        "films_refused": float(np.mean(is_far | is_trunk)),
+        "films_refused_as_trunks": float(np.mean(is_trunk)),
         "films": len(films),
         "limit": scope.limit,
         "limit_at_2_percent": strict,

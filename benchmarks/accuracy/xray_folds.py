@@ -1,11 +1,14 @@
 """The networks of the folds of the radiograph model, kept to measure new things out of fold.
 
     python benchmarks/accuracy/xray_folds.py keep RUNS/xray      # after a training
+    python benchmarks/accuracy/xray_folds.py harden RUNS --root FRACATLAS
     python benchmarks/accuracy/xray_folds.py bundles FOLDER      # writes FOLDER/fold-0, ...
     python benchmarks/accuracy/xray_folds.py publish FOLDER --root FRACATLAS \
         --weights MOBILENET --version-name 2026.18
 
-Weights in half precision are kept under `xray/folds`, with the curves of their training. `publish`
+Weights in half precision are kept under `xray/folds`, with the curves of their training. `harden`
+goes on from kept networks with the recipe's last stage, and keeps what comes of it: of networks
+that have been through it, it makes others (an hour on two cores without bfloat16). `publish`
 calibrates and judges anew, out of fold, what ships: the networks for all films are those of the
 packaged bundle, which the same recipe made, and the second opinion kept in `folds/final`. No
 network is trained; it takes about a quarter of an hour on two cores.
@@ -29,7 +32,14 @@ from fracturax.models.catalog import NETWORKS
 from fracturax.pipelines.export_team import export_team
 from fracturax.pipelines.out_of_fold import bundle_folder
 from fracturax.pipelines.publish import publish
-from fracturax.pipelines.train import Team, TrainingRun, prepare_training_data
+from fracturax.pipelines.train import (
+    Team,
+    TrainingData,
+    TrainingRun,
+    films_of_fold,
+    prepare_training_data,
+    train_stages,
+)
 from fracturax.training.curves import draw_curves
 from fracturax.training.export import write_halves
 from fracturax.training.loop import Trained
@@ -38,6 +48,7 @@ from fracturax.training.recipe import Recipe, load_recipe
 HERE = Path(__file__).parent
 KEPT = HERE / "xray" / "folds"
 FINAL = "final"
+HARDEN = "harden"
 CURVES = "curves.json"
 BUNDLE = HERE.parents[1] / "src" / "fracturax" / "bundles" / "xray"
 RECIPE = HERE.parents[1] / "recipes" / "xray.toml"
@@ -46,7 +57,7 @@ RECIPE = HERE.parents[1] / "recipes" / "xray.toml"
 def main() -> None:
     """Keep networks, or make bundles of those that were kept."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("keep", "bundles", "publish"))
+    parser.add_argument("what", choices=("keep", "harden", "bundles", "publish"))
     parser.add_argument("folder", type=Path, help="the run, or where to write")
     parser.add_argument("--root", type=Path, help="folder of FracAtlas, to publish")
     parser.add_argument("--weights", default="imagenet", help="what the networks began from")
@@ -54,6 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "keep":
         keep(options.folder)
+    elif options.what == "harden":
+        harden(load_recipe(RECIPE), options.folder, root=options.root)
     elif options.what == "publish":
         recipe = load_recipe(RECIPE).with_weights(options.weights)
         publish_again(recipe, options.folder, root=options.root, version=options.version_name)
@@ -71,20 +84,49 @@ def keep(run: Path) -> None:
         for name in ("model", "closer"):
             file = f"{name}.safetensors"
             shutil.copyfile(bundle_folder(run, fold) / file, folder / file)
-        stages = ("checkpoint.json", "finish/checkpoint.json")
-        rows = [json.loads((run / f"fold-{fold}" / one).read_text())["curves"] for one in stages]
+        stages = [run / f"fold-{fold}" / stage / "checkpoint.json" for stage in recipe.stages()]
+        rows = [json.loads(one.read_text())["curves"] for one in stages]
         text = json.dumps([row for stage in rows for row in stage], indent=1) + "\n"
         (folder / CURVES).write_text(text, encoding="utf-8")
     if recipe.second is not None:
         for part in (*(f"fold-{fold}" for fold in range(recipe.data.folds)), FINAL):
-            keep_second(run / part / "second", recipe, KEPT / part)
+            last = list(recipe.second_stages())[-1]
+            keep_second(run / part / "second" / last, recipe, KEPT / part)
+
+
+def harden(recipe: Recipe, folder: Path, *, root: Path) -> None:
+    """Train the last stage of the networks of the whole film, from those that were kept."""
+    data = _data(recipe, root)
+    for fold in (*range(recipe.data.folds), None):
+        part = FINAL if fold is None else f"fold-{fold}"
+        if fold is None:
+            films, watched = list(data.films), []
+        else:
+            films, watched = films_of_fold(recipe, data, fold)
+        kept = KEPT / part
+        for stages, name, shown, inner, where in (
+            (recipe.stages(), "model", films, watched, BUNDLE if fold is None else kept),
+            (recipe.second_stages(), "second", films + watched, [], kept),
+        ):
+            file = where / f"{name}.safetensors"
+            start = _build(stages[""])
+            start.load_state_dict(load_weights(file))
+            trained = train_stages(
+                {HARDEN: stages[HARDEN]},
+                shown,
+                inner,
+                folder=folder / part / ("" if name == "model" else name),
+                start=start,
+            )
+            write_halves(trained.network, file)
+            if name == "model" and fold is not None:
+                curves = json.loads((kept / CURVES).read_text("utf-8")) + trained.curves
+                (kept / CURVES).write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
 
 
 def keep_second(checkpoint: Path, recipe: Recipe, folder: Path) -> None:
     """Keep the network of a second opinion, of which a bundle holds the graph alone."""
-    stage = recipe.second_stage()
-    assert stage is not None, "the recipe has a second opinion"
-    network = _build(stage)
+    network = _build(recipe.second_stages()[""])
     folder.mkdir(parents=True, exist_ok=True)
     state = load_weights(checkpoint / "checkpoint.safetensors")
     kept = "average."
@@ -105,12 +147,7 @@ def fold_bundles(folder: Path) -> list[Bundle]:
 
 def publish_again(recipe: Recipe, folder: Path, *, root: Path, version: str) -> Bundle:
     """Calibrate, judge and write the packaged bundle anew from networks that were kept."""
-    data = prepare_training_data(
-        recipe,
-        root=root,
-        split=Split.read(HERE / "xray" / "split.json"),
-        unwanted=read_clean_list(RECIPE.with_name("xray-clean.csv")),
-    )
+    data = _data(recipe, root)
     teams = {fold: _team(recipe, KEPT / f"fold-{fold}") for fold in range(recipe.data.folds)}
     folder.mkdir(parents=True, exist_ok=True)
     draw_curves(
@@ -121,12 +158,21 @@ def publish_again(recipe: Recipe, folder: Path, *, root: Path, version: str) -> 
     return publish(run, bundle=BUNDLE, results=HERE / "xray", version=version)
 
 
+def _data(recipe: Recipe, root: Path) -> TrainingData:
+    return prepare_training_data(
+        recipe,
+        root=root,
+        split=Split.read(HERE / "xray" / "split.json"),
+        unwanted=read_clean_list(RECIPE.with_name("xray-clean.csv")),
+    )
+
+
 def _team(recipe: Recipe, folder: Path, *, second: Path | None = None) -> Team:
     """Return the networks of a folder; the second opinion of another, if it is named."""
     stages = {
-        "model": (recipe.stages()[0], folder),
+        "model": (recipe.stages()[""], folder),
         "closer": (recipe.closer_stage(), folder),
-        "second": (recipe.second_stage(), second or folder),
+        "second": (recipe.second_stages().get(""), second or folder),
     }
     found = {}
     for name, (stage, where) in stages.items():

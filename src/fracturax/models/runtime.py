@@ -30,7 +30,7 @@ from fracturax.models.boxes import Boxes, distinct_boxes, join_boxes
 from fracturax.models.bundle import BF16, TURNED, Bundle, Calibration, Manifest
 from fracturax.models.closer import CloserReader, mirrored_cells, same_once
 from fracturax.models.fastest import REDUCED, open_fastest
-from fracturax.models.scope import unsuitable_file
+from fracturax.models.scope import unsuitable_file, unsuitable_regions
 from fracturax.models.session import Session
 from fracturax.transforms.frame import Frame
 from fracturax.transforms.plan import Placement, Prepared
@@ -190,7 +190,9 @@ class XrayPredictor:
 
     def _answer(self, image: Radiograph, raw: RawAnswer) -> ImagePrediction:
         scope = self.bundle.scope
-        reason = scope.unsuitable(raw.texture) if scope is not None else None
+        reason = None
+        if scope is not None:
+            reason = scope.unsuitable(raw.texture) or unsuitable_regions(raw.region_probabilities)
         if reason is not None:
             return ImagePrediction(image.name, "not_assessed", reason=reason)
         manifest = self.bundle.manifest

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fracturax.core.anatomy import is_out_of_scope
+from fracturax.core.anatomy import REGIONS, is_out_of_scope
 from fracturax.core.image import Image, Radiograph
 
 _SHORTEST_SIDE_PX = 96
 _MOST_ELONGATED = 6.0
 _LEAST_CONTRAST = 0.02
+TRUNK_LIMIT = 0.5
+"""Probability of hip and of shoulder above which a film shows both."""
 _PROJECTION_MODALITIES = frozenset({"CR", "DX", "RF", "RG", "XA", "OT", "SC", "XC"})
 
 
@@ -48,6 +50,33 @@ def _unsuitable_pixels(image: Radiograph) -> str | None:
     if image.acquisition.has_color:
         return "the image is coloured; a radiograph is grey"
     return None
+
+
+def trunk_probability(regions: npt.NDArray[np.float64]) -> float:
+    """Return how surely a film shows hip and shoulder: the lower probability of the two.
+
+    Args:
+        regions: Probabilities in the order of `REGIONS`.
+
+    Example:
+        >>> trunk_probability(np.array([0.1, 0.0, 0.9, 0.7]))
+        0.7
+    """
+    return float(min(regions[REGIONS.index("hip")], regions[REGIONS.index("shoulder")]))
+
+
+def unsuitable_regions(regions: npt.NDArray[np.float64]) -> str | None:
+    """Return why a film is refused for the regions it shows, or None.
+
+    Texture cannot tell a chest or an abdomen, which are bones in soft tissue too. But no film of
+    a limb, hip or shoulder shows hip and shoulder at once.
+
+    Args:
+        regions: Probabilities in the order of `REGIONS`.
+    """
+    if trunk_probability(regions) <= TRUNK_LIMIT:
+        return None
+    return "the image shows hip and shoulder at once, as a film of the trunk does"
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from fracturax.datasets.splits import DroppedCase
 from fracturax.evaluation import PredictionTable
 from fracturax.models.bundle import Bundle, Manifest, write_bundle
 from fracturax.models.runtime import RawAnswer, XrayPredictor
-from fracturax.models.scope import fit_scope
+from fracturax.models.scope import fit_scope, trunk_probability
 from fracturax.pipelines.alignment import align
 from fracturax.pipelines.card import write_card
 from fracturax.pipelines.evaluate import map_films
@@ -95,7 +95,11 @@ def publish(
         way.films, [film.acquisition for film in run.data.films], table.probability
     )
     document = _write_results(run, results, way, leftover)
-    _write_distances(results / "scope.csv", held_out)
+    trunk_of = {
+        case.name: trunk_probability(raw.region_probabilities)
+        for case, raw in zip(way.films.cases, way.films.answers, strict=True)
+    }
+    _write_distances(results / "scope.csv", held_out, trunk_of)
     write_card(bundle / "card.md", manifest, document, run.data.dropped)
     return write_bundle(bundle, manifest, scope, FilmRegister.of(run.data.traces))
 
@@ -267,13 +271,18 @@ def _write_results(
     return state(folder, document, chosen.table, columns, chosen.assessed)
 
 
-def _write_distances(path: Path, distances: Mapping[str, tuple[float, float]]) -> None:
-    """Write how far held-out films lie from those that were learned from, as CSV."""
+def _write_distances(
+    path: Path, distances: Mapping[str, tuple[float, float]], trunk_of: Mapping[str, float]
+) -> None:
+    """Write how far held-out films lie from those that were learned from, as CSV.
+
+    Beside it how surely they show hip and shoulder, for which they are refused too.
+    """
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["case", "distance", "distance_made_worse"])
+        table.writerow(["case", "distance", "distance_made_worse", "trunk"])
         for name, (plain, worse) in distances.items():
-            table.writerow([name, f"{plain:.4f}", f"{worse:.4f}"])
+            table.writerow([name, f"{plain:.4f}", f"{worse:.4f}", f"{trunk_of[name]:.4f}"])
 
 
 def _write_json(path: Path, document: object) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from fracturax.core.case import Case
 from fracturax.core.errors import ConfigError, DataError, LeakageError
@@ -237,33 +238,66 @@ def cross_validate(
 def _train_fold(
     recipe: Recipe, data: TrainingData, fold: int, folder: Path, max_steps: int | None
 ) -> Trained:
+    films, watched = films_of_fold(recipe, data, fold)
+    return train_stages(recipe.stages(), films, watched, folder=folder, max_steps=max_steps)
+
+
+def films_of_fold(
+    recipe: Recipe, data: TrainingData, fold: int
+) -> tuple[list[StoredFilm], list[StoredFilm]]:
+    """Return what a fold's first network learns from, and what early stopping watches.
+
+    Both are of the fold's training part; the other networks learn from all of it.
+    """
     inside = [index for index, case in enumerate(data.cases) if data.split.trains(case.name, fold)]
     inner = _inner_part(recipe, [data.cases[index] for index in inside], fold)
-    films = [data.films[index] for index in inside if data.cases[index].patient_key not in inner]
-    watched = [data.films[index] for index in inside if data.cases[index].patient_key in inner]
-    first, *rest = recipe.stages()
-    trained = train_network(first, films, watched, folder=folder, max_steps=max_steps)
-    for stage in rest:
-        trained = train_network(
-            stage,
-            films,
-            watched,
-            folder=folder / "finish",
-            start=trained.network,
-            max_steps=max_steps,
-        ).after(trained)
-    return trained
+    films: list[StoredFilm] = []
+    watched: list[StoredFilm] = []
+    for index in inside:
+        is_watched = data.cases[index].patient_key in inner
+        (watched if is_watched else films).append(data.films[index])
+    return films, watched
 
 
 def _train_final(recipe: Recipe, data: TrainingData, out: Path, max_steps: int | None) -> Trained:
-    """Train on all films: anew, or where the recipe has a second stage, on from fold 0."""
-    first, *rest = recipe.stages()
+    """Train on all films: anew, or where the recipe has more than one stage, on from fold 0."""
+    stages = recipe.stages()
     folder = out / "final"
-    if not rest:
-        return train_network(first, data.films, (), folder=folder, max_steps=max_steps)
+    if len(stages) == 1:
+        return train_stages(stages, data.films, (), folder=folder, max_steps=max_steps)
     # The first stage of fold 0 is finished: this only loads it.
+    first = stages.pop("")
     start = train_network(first, (), (), folder=out / "fold-0", max_steps=max_steps).network
-    return train_network(rest[-1], data.films, (), folder=folder, start=start, max_steps=max_steps)
+    return train_stages(stages, data.films, (), folder=folder, start=start, max_steps=max_steps)
+
+
+def train_stages(
+    stages: Mapping[str, Recipe],
+    films: Sequence[StoredFilm],
+    watched: Sequence[StoredFilm],
+    *,
+    folder: Path,
+    start: nn.Module | None = None,
+    max_steps: int | None = None,
+) -> Trained:
+    """Train stage after stage, each from the network of the one before.
+
+    Args:
+        stages: Recipes by name, in order; each has the subfolder of its name.
+        films: Training part.
+        watched: What early stopping watches; may be empty.
+        folder: Where checkpoints lie; a finished stage is not repeated.
+        start: Network that the first stage begins with; else as its recipe says.
+        max_steps: Stop each stage after so many steps.
+    """
+    curves: list[dict[str, float]] = []
+    for name, stage in stages.items():
+        trained = train_network(
+            stage, films, watched, folder=folder / name, start=start, max_steps=max_steps
+        )
+        start = trained.network
+        curves += trained.curves
+    return Trained(trained.network, curves)
 
 
 def _train_others(
@@ -283,8 +317,8 @@ def _train_others(
     closer = second = None
     if (stage := recipe.closer_stage()) is not None:
         closer = _train_closer(stage, films, first, folder / "closer", max_steps)
-    if (stage := recipe.second_stage()) is not None:
-        second = train_network(stage, films, (), folder=folder / "second", max_steps=max_steps)
+    if stages := recipe.second_stages():
+        second = train_stages(stages, films, (), folder=folder / "second", max_steps=max_steps)
     return Team(first, closer, second)
 
 

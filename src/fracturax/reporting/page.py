@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import compress
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image as PillowImage
 
 from fracturax.core.finding import Finding
+from fracturax.core.geometry import Box
 from fracturax.core.image import Image
-from fracturax.core.prediction import ActivationMap, ImagePrediction
+from fracturax.core.prediction import ActivationMap, ImagePrediction, ProjectedFinding
 from fracturax.core.report import RESEARCH_USE_NOTICE, Report
 from fracturax.reporting.film import (
     View,
@@ -26,6 +28,7 @@ from fracturax.reporting.film import (
     shrink,
     views_of,
 )
+from fracturax.reporting.labels import Spot, readable
 from fracturax.reporting.upright import upright
 from fracturax.reporting.wording import (
     BOX_COLOR,
@@ -45,6 +48,22 @@ _HEAT = np.array(
      (1.0, 252, 255, 164)]
 )  # fmt: skip
 _HEAT_ALPHA = 0.5
+_LETTER = 0.6
+"""Width of a letter of a label, in sizes of its font."""
+
+
+@dataclass(frozen=True)
+class _Label:
+    """The probability beside a box: its left end and its base line, in pixels of the film."""
+
+    text: str
+    color: str
+    x: float
+    y: float
+
+    def spot(self, px: float) -> Spot:
+        """Return about where it lies, written in letters of a size."""
+        return self.x, self.y - px, self.x + _LETTER * px * len(self.text), self.y + 0.2 * px
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,7 @@ class _Film:
     heat: str | None
     facts: tuple[tuple[str, str], ...]
     label_px: float
+    labels: tuple[_Label, ...]
 
     @property
     def alt(self) -> str:
@@ -186,7 +206,37 @@ def _film(
         heat=None if heat is None else _heat(heat),
         facts=tuple(film_facts(image, answer)),
         label_px=max(rows, columns) / 34,
+        labels=_labels(answer, view, rows=rows, columns=columns, px=max(rows, columns) / 34),
     )
+
+
+def _labels(
+    answer: ImagePrediction, view: View, *, rows: int, columns: int, px: float
+) -> tuple[_Label, ...]:
+    """Return the labels of boxes, the most probable finding first, none over another."""
+
+    def placed(text: str, color: str, box: Box, *, above: bool) -> _Label:
+        left = max(min(box.column_min, columns - _LETTER * px * len(text)), 2)
+        under = min(box.row_max + 1.1 * px, rows - 0.3 * px)
+        return _Label(text, color, left, box.row_min - 0.45 * px if above else under)
+
+    def surest(one: Finding | ProjectedFinding) -> float:
+        return -one.probability
+
+    labels = [
+        placed(
+            f"{percent(one.probability)}{' ?' if one.certainty == 'doubt' else ''}",
+            BOX_COLOR[one.certainty],
+            one.box,
+            above=one.box.row_min > 1.5 * px,
+        )
+        for one in sorted(view.findings, key=surest)
+    ]
+    labels += [
+        placed(f"CT {percent(one.probability)}", PROJECTED_COLOR, one.box, above=False)
+        for one in sorted(answer.projections, key=surest)
+    ]
+    return tuple(compress(labels, readable(label.spot(px) for label in labels)))
 
 
 def _heat(activation: ActivationMap) -> str:

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from fracturax.reporting.banner import (
     font,
 )
 from fracturax.reporting.film import View, answered_images, display_pixels, shrink, views_of
+from fracturax.reporting.labels import readable
 from fracturax.reporting.upright import upright
 from fracturax.reporting.wording import BOX_COLOR, PROJECTED_COLOR, percent, sentence
 
@@ -230,12 +232,13 @@ def _draw_marks(layer: PillowImage.Image, marks: Sequence[_Mark], scale: float) 
     draw = ImageDraw.Draw(layer)
     face = font(max(13, round(max(layer.size) / 55)))
     frames = [_draw_frame(draw, layer.size, mark, scale) for mark in marks]
-    taken: list[tuple[int, int, int, int]] = []
-    for mark, frame in reversed(list(zip(marks, frames, strict=True))):
-        spot = _label_spot(draw, layer.size, mark.label, frame, face)
-        if any(_overlap(spot, other) for other in taken):
-            continue
-        taken.append(spot)
+    spots = [
+        _label_spot(draw, layer.size, mark.label, frame, face)
+        for mark, frame in zip(marks, frames, strict=True)
+    ]
+    latest_first = list(zip(reversed(marks), reversed(spots), strict=True))
+    is_shown = readable(spot for _, spot in latest_first)
+    for mark, spot in compress(latest_first, is_shown):
         left, top, right, bottom = spot
         draw.rectangle((left, top, right, bottom - 1), fill=_BLACK)
         draw.text((left + 5, top + 2), mark.label, font=face, fill=mark.color)
@@ -276,7 +279,3 @@ def _label_spot(
     above = top - line if top >= line else min(bottom, size[1] - line)
     start = max(0, min(left, size[0] - length))
     return start, above, start + length, above + line
-
-
-def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -161,6 +161,7 @@ class AugmentedFilms(Dataset[Sample]):
 
     def __init__(self, films: Sequence[StoredFilm], recipe: Recipe) -> None:
         self.films, self.recipe = films, recipe
+        self._marked = [film for film in films if film.outlines]
 
     def __len__(self) -> int:
         return len(self.films)
@@ -170,6 +171,7 @@ class AugmentedFilms(Dataset[Sample]):
         epoch, number, index = draw
         film, plan, change = self.films[index], self.recipe.plan, self.recipe.augmentation
         generator = np.random.default_rng([self.recipe.seed, epoch, number])
+        film = self._blanked(film, generator)
         grey, *others = film.pixels
         warp = change.draw(grey.shape, rows=plan.rows, columns=plan.columns, generator=generator)
         outlines = [warp.points(outline) for outline in film.outlines]
@@ -177,6 +179,24 @@ class AugmentedFilms(Dataset[Sample]):
         moved = [warp.film(one).astype(np.float32) / np.float32(255) for one in others]
         image = np.stack([shown, *moved])
         return make_sample(image, outlines, film.reference, stride=finest_stride(self.recipe))
+
+    def _blanked(self, film: StoredFilm, generator: np.random.Generator) -> StoredFilm:
+        """Return a film as it is, or blanked; one whose fractures are filled in shows none."""
+        is_marked = film.reference.boxes is not None
+        if not (self.recipe.blanking.is_on and is_marked and self._marked):
+            return film
+        other = self._marked[int(generator.integers(len(self._marked)))]
+        grey, is_whole = self.recipe.blanking.apply(
+            film.pixels[0],
+            _boxes_about(film.outlines),
+            other=_boxes_about(other.outlines),
+            generator=generator,
+        )
+        pixels = np.stack([grey, *film.pixels[1:]])
+        if is_whole:
+            return replace(film, pixels=pixels)
+        healed = replace(film.reference, fracture=False, boxes=(), polygons=())
+        return replace(film, pixels=pixels, outlines=[], reference=healed)
 
 
 class ExactFilms(Dataset[Sample]):
@@ -303,6 +323,11 @@ def make_sample(
         is_marked=reference.boxes is not None,
         context=np.array(context, np.float32),
     )
+
+
+def _boxes_about(outlines: Sequence[Outline]) -> list[Box]:
+    ends = [(outline.min(axis=0), outline.max(axis=0)) for outline in outlines]
+    return [Box(*map(float, low), *map(float, high)) for low, high in ends if (high > low).all()]
 
 
 def _visible_box(outline: Outline, rows: int, columns: int) -> Box | None:

@@ -28,10 +28,6 @@ class Trained:
     network: nn.Module
     curves: list[dict[str, float]]
 
-    def after(self, earlier: Trained) -> Trained:
-        """Return this training with the curves of the stage before it in front."""
-        return Trained(self.network, [*earlier.curves, *self.curves])
-
 
 class TrainingModule(pl.LightningModule):
     """A network, the one that is kept of it, and its curves; a subclass says loss and optimizer.

@@ -11,6 +11,7 @@ from fracturax.core.errors import ConfigError
 from fracturax.core.provenance import begun_from
 from fracturax.models.catalog import BACKBONES
 from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.blanking import Blanking
 from fracturax.transforms.plan import PreprocessingPlan
 from fracturax.transforms.window import WindowPlan
 
@@ -120,6 +121,23 @@ class FinishRecipe:
 
 
 @dataclass(frozen=True)
+class HardenRecipe:
+    """A last stage of the networks that read the whole film, on films that are spoiled or blanked.
+
+    Args:
+        optimizer: Its pace.
+        loss: Weights of its loss.
+        augmentation: Stronger than that of the stages before; None takes the recipe's.
+        blanking: How often fractures are filled in, and films are blanked but for windows.
+    """
+
+    optimizer: OptimizerRecipe
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    augmentation: Augmentation | None = None
+    blanking: Blanking = field(default_factory=Blanking)
+
+
+@dataclass(frozen=True)
 class CloserRecipe:
     """A second network that looks again, enlarged, at what the first one suspects.
 
@@ -185,9 +203,11 @@ class Recipe:
     seed: int = 0
     plan: PreprocessingPlan = field(default_factory=PreprocessingPlan)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    blanking: Blanking = field(default_factory=Blanking)
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     finish: FinishRecipe | None = None
+    harden: HardenRecipe | None = None
     closer: CloserRecipe | None = None
     second: SecondRecipe | None = None
 
@@ -199,6 +219,12 @@ class Recipe:
         """
         own = {"plan": self.plan.as_document(), "augmentation": self.augmentation.as_document()}
         document = asdict(self) | own
+        if not self.blanking.is_on:
+            del document["blanking"]
+        if self.harden is None:
+            del document["harden"]
+        elif self.harden.augmentation is not None:
+            document["harden"]["augmentation"] = self.harden.augmentation.as_document()
         if self.second is None:
             del document["second"]
         elif self.second.augmentation is not None:
@@ -222,37 +248,53 @@ class Recipe:
         if self.closer is None:
             return None
         return replace(
-            self,
+            self._alone(),
             # A window is cut from the film alone.
             plan=replace(self.plan, roi="none"),
             network=self.closer.network,
             optimizer=self.closer.optimizer,
             loss=self.closer.loss,
-            finish=None,
-            second=None,
+            closer=self.closer,
         )
 
-    def second_stage(self) -> Recipe | None:
-        """Return the recipe of the network for the second opinion, if there is one."""
+    def second_stages(self) -> dict[str, Recipe]:
+        """Return one recipe a stage of the second opinion by name, in order; none without one."""
         if self.second is None:
-            return None
-        return replace(
-            self,
+            return {}
+        second = replace(
+            self._alone(),
             network=self.second.network,
             optimizer=self.second.optimizer,
             loss=self.second.loss,
             augmentation=self.second.augmentation or self.augmentation,
-            finish=None,
-            closer=None,
-            second=None,
         )
+        return {"": second} | self._hardened(second)
 
-    def stages(self) -> tuple[Recipe, ...]:
-        """Return one recipe a stage of the first network, in order."""
-        first = replace(self, finish=None, closer=None, second=None)
-        if self.finish is None:
-            return (first,)
-        return (first, replace(first, optimizer=self.finish.optimizer, loss=self.finish.loss))
+    def stages(self) -> dict[str, Recipe]:
+        """Return one recipe a stage of the first network by name, in order; the first has none."""
+        first = self._alone()
+        finish = {}
+        if self.finish is not None:
+            finish["finish"] = replace(
+                first, optimizer=self.finish.optimizer, loss=self.finish.loss
+            )
+        return {"": first} | finish | self._hardened(first)
+
+    def _alone(self) -> Recipe:
+        return replace(self, finish=None, harden=None, closer=None, second=None)
+
+    def _hardened(self, stage: Recipe) -> dict[str, Recipe]:
+        harden = self.harden
+        if harden is None:
+            return {}
+        hardened = replace(
+            stage,
+            optimizer=harden.optimizer,
+            loss=harden.loss,
+            augmentation=harden.augmentation or stage.augmentation,
+            blanking=harden.blanking,
+        )
+        return {"harden": hardened}
 
     def __post_init__(self) -> None:
         if self.plan.rows % 32 or self.plan.columns % 32:

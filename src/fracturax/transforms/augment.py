@@ -17,8 +17,13 @@ Outline = npt.NDArray[np.float32]
 """Corner points `(row, column)` of one fracture, shape `(points, 2)`."""
 
 
-_LATER = ("flip", "shear_degrees", "elastic", "exposure", "photon_noise", "cast", "marker")
+_LATER = (
+    *("flip", "shear_degrees", "elastic", "exposure", "photon_noise", "cast", "marker"),
+    *("wider_blur", "harder_compression"),
+)
 """Changes that came later: switched off, they draw nothing and are in no hash."""
+_BLUR_PX = (0.4, 1.2)
+_QUALITIES = (30, 95)
 _MOST_ELASTIC = 0.03
 """Beyond it a film could fold over itself, and a point of it would have two places."""
 
@@ -51,6 +56,8 @@ class Augmentation:
             bright has more noise, but less of its brightness.
         cast: Probability of a plaster cast over a part of the film.
         marker: Probability of a side marker near a corner, never over an outline.
+        wider_blur: By how many pixels the sigma of a blur may be larger than 1.2.
+        harder_compression: By how much the quality of a JPEG compression may be lower than 30.
 
     Raises:
         ConfigError: If a range or probability is negative or too large.
@@ -75,10 +82,13 @@ class Augmentation:
     photon_noise: float = 0.0
     cast: float = 0.0
     marker: float = 0.0
+    wider_blur: float = 0.0
+    harder_compression: int = 0
 
     def __post_init__(self) -> None:
         limits = dict.fromkeys(("flip", "cast", "marker", "photon_noise", "exposure"), 1.0)
         limits |= {"shear_degrees": 45.0, "elastic": _MOST_ELASTIC}
+        limits |= {"wider_blur": 10.0, "harder_compression": _QUALITIES[0] - 1.0}
         for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise ConfigError(f"{name} lies in 0 to {limit:g}", got=str(getattr(self, name)))
@@ -188,9 +198,9 @@ class Augmentation:
             film = lay_cast(film, generator)
         if generator.random() < self.blur:
             if generator.random() < 0.5:
-                film = np.asarray(
-                    cv2.GaussianBlur(film, (0, 0), generator.uniform(0.4, 1.2)), np.float32
-                )
+                least, most = _BLUR_PX
+                sigma = generator.uniform(least, most + self.wider_blur)
+                film = np.asarray(cv2.GaussianBlur(film, (0, 0), sigma), np.float32)
             else:
                 shrink = generator.uniform(0.5, 0.9)
                 small = cv2.resize(film, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
@@ -210,8 +220,12 @@ class Augmentation:
             )
         clipped: npt.NDArray[np.float32] = np.clip(film, 0, 1).astype(np.float32)
         if generator.random() < self.recompression:
-            return recompress(clipped, quality=int(generator.integers(30, 96)))
+            return recompress(clipped, quality=self._quality(generator))
         return clipped
+
+    def _quality(self, generator: np.random.Generator) -> int:
+        lowest, highest = _QUALITIES
+        return int(generator.integers(lowest - self.harder_compression, highest + 1))
 
 
 def recompress(film: npt.NDArray[np.float32], *, quality: int) -> npt.NDArray[np.float32]:

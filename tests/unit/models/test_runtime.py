@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from fracturax.core.prediction import ImagePrediction, OperatingPoints, Predicto
 from fracturax.core.study import Study, UnreadableFile
 from fracturax.models.bundle import BF16, TURNED, Bundle, Calibration
 from fracturax.models.runtime import OUTPUTS, RawAnswer, XrayPredictor
-from fracturax.models.scope import ScopeModel
+from fracturax.models.scope import ScopeModel, fit_scope
+from fracturax.models.session import Arrays, OnnxRuntimeSession
 from fracturax.models.xray import XrayNetwork, cell_centers, pool_by_heat
 from tiny_model import PLAN, drawn_radiograph
 
@@ -103,6 +105,30 @@ def test_a_film_is_read_mirrored_only_where_that_could_matter(predictor: XrayPre
     ):
         reader = _with(predictor, operating_points=points, mirror_margin=margin)
         assert _same(reader.infer(FILMS[1]), expected)
+
+
+def test_a_film_beyond_the_margin_costs_one_run_of_the_graph_and_any_other_two(
+    predictor: XrayPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs: list[int] = []
+    run = OnnxRuntimeSession.run
+
+    def counted(session: OnnxRuntimeSession, outputs: Sequence[str], feed: Arrays):
+        inputs.append(len(feed["images"]))
+        return run(session, outputs, feed)
+
+    # The closer look has a graph of its own, which is not counted here.
+    alone = replace(predictor.bundle.manifest, closer=None)
+    for margin, expected in ((0.01, [1]), (math.inf, [1, 1]), (None, [2])):
+        manifest = replace(
+            alone, operating_points=OperatingPoints(0.9998, 0.9999), mirror_margin=margin
+        )
+        reader = XrayPredictor(replace(predictor.bundle, manifest=manifest), threads=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(OnnxRuntimeSession, "run", counted)
+            reader.infer(FILMS[1])
+        assert inputs == expected
+        inputs.clear()
 
 
 def test_one_reading_gives_the_answers_of_one_view_and_of_both(predictor: XrayPredictor) -> None:
@@ -275,6 +301,22 @@ def test_a_film_out_of_scope_is_refused_by_its_features(predictor: XrayPredictor
     statuses: list[ImagePrediction] = [reader.predict_image(film) for film in FILMS[:2]]
     assert [one.status for one in statuses] == ["fracture", "not_assessed"]
     assert "feature distance" in (statuses[1].reason or "")
+
+
+def test_a_film_of_the_trunk_is_refused_by_the_regions_it_shows(
+    predictor: XrayPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = predictor.infer(FILMS[0])
+    scope = fit_scope(np.stack([raw.texture + shift for shift in (-1, 0, 1)]), limit=1e9)
+    for regions, is_refused in (([0.9, 0.1, 0.9, 0.9], True), ([0.9, 0.1, 0.1, 0.9], False)):
+        seen = replace(raw, region_probabilities=np.array(regions))
+        for one in (scope, None):
+            reader = XrayPredictor(replace(predictor.bundle, scope=one), threads=1)
+            monkeypatch.setattr(reader, "infer", lambda film, seen=seen: seen)
+            answer = reader.predict_image(FILMS[0])
+            is_checked = one is not None
+            assert (answer.status == "not_assessed") == (is_refused and is_checked)
+            assert "hip and shoulder" in (answer.reason or "hip and shoulder")
 
 
 def test_a_graph_that_is_none_is_a_sentence(predictor: XrayPredictor, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fracturax.core.anatomy import REGIONS
 from fracturax.core.image import Acquisition, Image, Radiograph, Volume
-from fracturax.models.scope import ScopeModel, fit_scope, unsuitable_file
+from fracturax.models.scope import ScopeModel, fit_scope, unsuitable_file, unsuitable_regions
 
 NOISE = np.random.default_rng(0).random((120, 100), np.float32)
 
@@ -104,3 +105,21 @@ def test_a_scope_that_travelled_judges_the_same(scope: ScopeModel) -> None:
     some = _features(20, 6)
     assert np.array_equal(again.distance(some) <= again.limit, scope.distance(some) <= scope.limit)
     assert np.allclose(again.distance(some), scope.distance(some), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_refused"),
+    [
+        ({"hip", "shoulder"}, True),
+        ({"hand", "hip", "shoulder"}, True),
+        ({"hand", "shoulder"}, False),
+        ({"leg", "hip"}, False),
+        ({"hip"}, False),
+        (set(), False),
+    ],
+)
+def test_hip_and_shoulder_at_once_are_a_trunk(shown: set[str], is_refused: bool) -> None:
+    regions = np.array([0.8 if region in shown else 0.1 for region in REGIONS])
+    reason = unsuitable_regions(regions)
+    assert (reason is not None) == is_refused
+    assert "hip and shoulder" in (reason or "hip and shoulder")

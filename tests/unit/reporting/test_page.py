@@ -51,6 +51,23 @@ def test_boxes_lie_in_the_pixels_of_the_original(report_of: Callable[..., Report
     assert [float(boxes["box doubt"][key] or "nan") for key in keys] == [300, 200, 80, 120]
 
 
+def test_of_labels_on_one_spot_the_most_probable_is_read(report: Report) -> None:
+    (answer,) = report.prediction.images
+    first = answer.findings[0]
+    moved = [replace(first.box, row_min=first.box.row_min + 3 * step) for step in range(3)]
+    crowd = tuple(
+        replace(first, box=box, probability=chance)
+        for box, chance in zip(moved, (0.31, 0.93, 0.52), strict=True)
+    )
+    far = replace(first, box=Box(300, 200, 380, 320), probability=0.22)
+    one = replace(answer, findings=(*crowd, far))
+    changed = replace(report, prediction=replace(report.prediction, images=(one,)))
+    text = report_page(changed)
+    labels = re.findall(r"<text font-size[^>]*>([^<]+)<", text)
+    assert [label.split()[0] for label in labels] == ["93", "22"]
+    assert len(_Elements(text).named("rect", kind="box")) == 4
+
+
 def test_the_activation_map_lies_on_its_extent(report: Report) -> None:
     (heat,) = _Elements(report_page(report)).named("image")
     extent = Box(-50.0, 0.0, 550.0, 400.0)

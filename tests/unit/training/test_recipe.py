@@ -65,7 +65,7 @@ def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, word
 
 def test_the_shipped_recipe_has_the_hash_it_had_before_steps_and_later_augmentations() -> None:
     recipe = load_recipe(Path(__file__).parents[3] / "recipes" / "xray.toml")
-    assert sha256_of_document(replace(recipe, second=None).as_document()) == (
+    assert sha256_of_document(replace(recipe, second=None, harden=None).as_document()) == (
         "1df36124d490cdcfea0df833d4d4f6967bff2d2c2d4800131408d89150a6a2f3"
     )
 
@@ -83,13 +83,38 @@ def test_a_second_opinion_is_shown_films_augmented_its_own_way_or_like_the_first
     path.write_text(text + "[second.augmentation]\nrecompression = 0.3\n")
     own = load_recipe(path)
     for recipe, expected in ((alike, (0.25, 0.0)), (own, (0.0, 0.3))):
-        stage = recipe.second_stage()
-        assert stage is not None
-        shown = stage.augmentation
+        shown = recipe.second_stages()[""].augmentation
         assert (shown.half_turn, shown.recompression) == expected
         assert recipe.augmentation.half_turn == 0.25
     assert own.as_document()["second"]["augmentation"]["recompression"] == 0.3
     assert sha256_of_document(own.as_document()) != sha256_of_document(alike.as_document())
+
+
+def test_both_networks_of_the_whole_film_are_hardened_after_all_their_own_stages(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        HEAD + "[network]\nname = 'xray'\n[finish.optimizer]\nepochs = 2\n"
+        "[harden.optimizer]\nepochs = 3\n[harden.augmentation]\nnoise = 0.2\n"
+        "[harden.blanking]\nfractures = 0.25\n"
+        "[second.network]\nname = 'classifier'\n" + CLOSER
+    )
+    recipe = load_recipe(path)
+    assert list(recipe.stages()) == ["", "finish", "harden"]
+    assert list(recipe.second_stages()) == ["", "harden"]
+    for stages in (recipe.stages(), recipe.second_stages()):
+        *before, last = stages.values()
+        assert (last.optimizer.epochs, last.augmentation.noise) == (3, 0.2)
+        assert last.blanking.fractures == 0.25
+        assert not any(stage.blanking.is_on for stage in before)
+        assert len({sha256_of_document(one.as_document()) for one in stages.values()}) == len(
+            stages
+        )
+    closer = recipe.closer_stage()
+    assert closer is not None
+    assert not closer.blanking.is_on
+    assert closer.augmentation == recipe.augmentation
 
 
 def test_a_recipe_names_steps_as_tables(tmp_path: Path) -> None:
