@@ -78,6 +78,16 @@ def is_installed() -> bool:
     return find_spec("openvino") is not None
 
 
+def computes_bfloat16() -> bool:
+    """Whether OpenVINO is installed and has units for bfloat16 here.
+
+    Without them it computes as in single precision, and what it loses cannot be measured.
+    """
+    if not is_installed():
+        return False
+    return "BF16" in import_quietly().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def import_quietly() -> Any:
     """Return the module `openvino`, without the package that reports its use.
 

@@ -119,7 +119,7 @@ def choose_way(
     exact = judged[_EXACT]
     judged[precision] = settled.judgement
     may_be_bf16 = False
-    if precision == _EXACT and openvino_session.is_installed():
+    if precision == _EXACT and openvino_session.computes_bfloat16():
         _, reduced = read(BF16)
         judged[BF16] = judge_across_folds(reduced, model=model, fitted_on=both)
         guards[BF16] = compare_ways(exact, judged[BF16])
