@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def train_network(
         show_progress: Whether to draw a progress bar on standard error.
 
     Returns:
-        The moving average of the weights, in evaluation mode, and the curves.
+        The moving average of the weights, or a share of the way to it from `start` where the
+        recipe says so, in evaluation mode, and the curves.
     """
     pl.seed_everything(recipe.seed, workers=True, verbose=False)
     options = recipe.optimizer
@@ -122,7 +124,7 @@ def train_network(
         watched = ExactFilms(inner, stride=finest_stride(recipe))
         return batches, DataLoader(watched, batch_size=32, collate_fn=collate)
 
-    return run_training(
+    trained = run_training(
         module,
         loaders,
         folder=folder,
@@ -133,6 +135,28 @@ def train_network(
         max_steps=max_steps,
         show_progress=show_progress,
     )
+    if start is None or recipe.kept_share == 1:
+        return trained
+    return Trained(part_of_the_way(start, trained.network, recipe.kept_share), trained.curves)
+
+
+def part_of_the_way(start: nn.Module, end: nn.Module, share: float) -> nn.Module:
+    """Return a network whose weights lie between those of two of its kind, in evaluation mode.
+
+    Args:
+        start: Stays as it is.
+        end: Stays as it is.
+        share: 0 gives `start`, 1 gives `end`.
+    """
+    between = copy.deepcopy(end)
+    first = start.state_dict()
+    between.load_state_dict(
+        {
+            name: torch.lerp(first[name], last, share) if last.is_floating_point() else last
+            for name, last in end.state_dict().items()
+        }
+    )
+    return between.eval()
 
 
 @torch.inference_mode()

@@ -129,12 +129,15 @@ class HardenRecipe:
         loss: Weights of its loss.
         augmentation: Stronger than that of the stages before; None takes the recipe's.
         blanking: How often fractures are filled in, and films are blanked but for windows.
+        kept_share: How far weights go from those before the stage to those after it (Wortsman et
+            al., "Robust fine-tuning of zero-shot models", CVPR 2022); 1 goes all the way.
     """
 
     optimizer: OptimizerRecipe
     loss: LossRecipe = field(default_factory=LossRecipe)
     augmentation: Augmentation | None = None
     blanking: Blanking = field(default_factory=Blanking)
+    kept_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,7 @@ class Recipe:
     Args:
         name: Names the run and the bundle.
         seed: Seed of the split, the initialisation and every augmentation.
+        kept_share: As in `[harden]`, of a stage that goes on from another network.
     """
 
     name: str
@@ -204,6 +208,7 @@ class Recipe:
     plan: PreprocessingPlan = field(default_factory=PreprocessingPlan)
     augmentation: Augmentation = field(default_factory=Augmentation)
     blanking: Blanking = field(default_factory=Blanking)
+    kept_share: float = 1.0
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     loss: LossRecipe = field(default_factory=LossRecipe)
     finish: FinishRecipe | None = None
@@ -221,6 +226,8 @@ class Recipe:
         document = asdict(self) | own
         if not self.blanking.is_on:
             del document["blanking"]
+        if self.kept_share == 1:
+            del document["kept_share"]
         if self.harden is None:
             del document["harden"]
         elif self.harden.augmentation is not None:
@@ -293,6 +300,7 @@ class Recipe:
             loss=harden.loss,
             augmentation=harden.augmentation or stage.augmentation,
             blanking=harden.blanking,
+            kept_share=harden.kept_share,
         )
         return {"harden": hardened}
 
@@ -304,6 +312,9 @@ class Recipe:
             )
         if self.closer is not None:
             self._check_closer(self.closer)
+        for share in (self.kept_share, *([] if self.harden is None else [self.harden.kept_share])):
+            if not 0 < share <= 1:
+                raise ConfigError("kept_share lies above 0, up to 1", got=str(share))
         if not 0 < self.optimizer.fractured_share < 1:
             raise ConfigError("fractured_share lies between 0 and 1")
         if self.data.folds < 2:

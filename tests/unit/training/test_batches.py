@@ -21,6 +21,7 @@ from fracturax.training.batches import (
 )
 from fracturax.training.recipe import Recipe
 from fracturax.transforms.augment import Augmentation
+from fracturax.transforms.blanking import Blanking
 from fracturax.transforms.plan import PreprocessingPlan
 
 STILL = Augmentation(
@@ -130,6 +131,44 @@ def test_what_is_trained_on_unmoved_lies_where_the_exact_film_has_it(
         assert moving.fracture == fixed.fracture
         assert np.allclose(moving.boxes, fixed.boxes, atol=0.6)
         assert np.array_equal(moving.context, fixed.context)
+
+
+def test_a_film_whose_fracture_is_filled_in_shows_none_and_only_one_that_is_marked_can_be(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    unmarked = replace(stored_films[0], outlines=[], reference=Reference(True, boxes=None))
+    films = [*stored_films[:8], unmarked]
+    still = replace(recipe_of(), augmentation=STILL)
+    shown = AugmentedFilms(films, still)
+    blanked = AugmentedFilms(films, replace(still, blanking=Blanking(fractures=1)))
+    for index, film in enumerate(films):
+        before, after = shown[0, 0, index], blanked[0, 0, index]
+        is_filled = bool(film.outlines)
+        assert np.array_equal(before.image, after.image) != is_filled
+        if is_filled:
+            assert (after.fracture, len(after.boxes), after.heat.sum()) == (0.0, 0, 0.0)
+            assert after.is_marked
+        else:
+            assert after.fracture == before.fracture
+        assert np.array_equal(after.context, before.context)
+    assert {film.reference.fracture for film in films} == {True, False}
+
+
+def test_windows_keep_the_fracture_and_little_else(
+    stored_films: list[StoredFilm], recipe_of: Callable[..., Recipe]
+) -> None:
+    still = replace(recipe_of(), augmentation=STILL)
+    shown = AugmentedFilms(stored_films, still)
+    windows = AugmentedFilms(stored_films, replace(still, blanking=Blanking(windows=1)))
+    for index, film in enumerate(stored_films[:8]):
+        before, after = shown[0, 0, index], windows[0, 0, index]
+        assert after.fracture == before.fracture
+        assert np.array_equal(after.boxes, before.boxes)
+        assert (after.image > 0).mean() < (before.image > 0).mean()
+        if film.outlines:
+            top, left, bottom, right = np.round(before.boxes[0]).astype(int)
+            inside = np.s_[0, top:bottom, left:right]
+            assert np.array_equal(after.image[inside], before.image[inside])
 
 
 def _with_outline(film: StoredFilm, points: list[list[float]]) -> StoredFilm:

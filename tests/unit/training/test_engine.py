@@ -1,6 +1,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,33 @@ def test_frozen_blocks_keep_their_weights(
     for name, parameter in fresh.backbone.features.named_parameters():
         is_frozen = int(name.split(".")[0]) < 4
         assert torch.equal(features.get_parameter(name), parameter) == is_frozen, name
+
+
+def test_a_share_of_the_way_from_the_start_is_kept(
+    whole: tuple[Trained, Path],
+    stored_films: list[StoredFilm],
+    recipe_of: Callable[..., Recipe],
+    tmp_path: Path,
+) -> None:
+    start = whole[0].network
+    recipe = recipe_of(epoch_films=40)
+    kept = {
+        share: _train(
+            stored_films,
+            replace(recipe, kept_share=share),
+            tmp_path / str(share),
+            start=start,
+            max_steps=2,
+        ).network.state_dict()
+        for share in (0.25, 1.0)
+    }
+    moved = 0.0
+    for name, first in start.state_dict().items():
+        if first.is_floating_point():
+            expected = first + 0.25 * (kept[1.0][name] - first)
+            torch.testing.assert_close(kept[0.25][name], expected)
+            moved += float((kept[1.0][name] - first).abs().sum())
+    assert moved > 0
 
 
 def test_early_stopping_ends_a_run_whose_inner_loss_stays_up(
