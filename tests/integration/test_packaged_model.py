@@ -24,7 +24,10 @@ def test_the_planted_fracture_is_found_where_it_was_planted() -> None:
 
 def test_the_intact_leg_is_not_called_fractured() -> None:
     study = fx.open(fx.example_study_folder() / "leg")
-    assert fx.read(study, fx.load("xray", threads=1)).status == "no_fracture"
+    prediction = fx.read(study, fx.load("xray", threads=1))
+    # A doubt may be had: it is asked for at nine in ten of all fractures.
+    assert prediction.status in ("no_fracture", "doubt")
+    assert not [one for one in prediction.findings if one.certainty == "certain"]
 
 
 def test_the_packaged_plan_has_no_steps_and_its_bundle_written_again_has_its_hash(

@@ -130,7 +130,7 @@ class Manifest:
         guarantees: What answers are worth at least: at most one a region, and one over all.
         strides: Strides of its detection head's levels, finest first.
         second: ONNX file of a second opinion: another network that reads the whole film.
-        mirror_margin: A film whose probability from one view lies beyond all thresholds by more
+        mirror_margin: A film whose probability from one view lies below all thresholds by more
             than this, in log-odds, is not read mirrored; None: every film is.
     """
 
@@ -161,15 +161,14 @@ class Manifest:
     def needs_mirror(self, probability: float) -> bool:
         """Whether a film must also be read mirrored, one view having given this probability.
 
-        Beyond the margin the other view would change no answer.
+        Below every threshold by more than the margin the other view would change no answer.
+        Where a fracture is suspected both views are read: its box lies better.
         """
         if not self.is_mirrored or self.mirror_margin is None:
             return self.is_mirrored
         points = [self.operating_points, *(one.points for one in self.guarantees)]
         lowest = min(one.high_sensitivity for one in points)
-        highest = max(one.high_specificity for one in points)
-        value, margin = _log_odds(probability), self.mirror_margin
-        return _log_odds(lowest) - margin <= value <= _log_odds(highest) + margin
+        return _log_odds(probability) >= _log_odds(lowest) - self.mirror_margin
 
     @property
     def image_values(self) -> tuple[str, ...]:

@@ -193,7 +193,9 @@ def _of_bundle(bundle: Bundle) -> dict[str, str]:
 def _ensembling(manifest: Manifest) -> str:
     parts = []
     if manifest.is_mirrored:
-        which = "each film" if manifest.mirror_margin is None else "a film near a threshold"
+        which = (
+            "each film" if manifest.mirror_margin is None else "a film that is not clearly normal"
+        )
         parts.append(f"{which} is also read mirrored, and both answers are averaged")
     if manifest.second is not None:
         parts.append("two networks read the whole film, and the calibration weighs both")

@@ -1,8 +1,9 @@
 """Settled: films that one view answers so clearly that the mirrored one could change nothing.
 
 The margin is measured: of a hundred films, so many keep their two probabilities, of one view and of
-both, this near each other. A film farther than that beyond every threshold is read once. A smaller
-margin lets more films be read once, and more of them be answered otherwise: the guard decides.
+both, this near each other. A film farther than that below every threshold is read once; where a
+fracture is suspected, both views are: its box lies better. A smaller margin lets more films be read
+once, and more of them be answered otherwise: the guard decides.
 Calibration and thresholds stay those of both views: where they were fitted anew, their own scatter
 moved more answers than the missing view did.
 """
@@ -58,7 +59,7 @@ def choose_margin(
         margin = mirror_margin(both, once, kept_within=share)
         films = settle(both, once, replace(manifest, mirror_margin=margin))
         judgement = judge_across_folds(films, model=model, fitted_on=both)
-        name = f"one_view_beyond_{margin:.2f}"
+        name = f"one_view_below_{margin:.2f}"
         guards[name] = compare_ways(exact, judgement)
         if holds(guards[name]):
             return Settled(margin, films, judgement, guards)
