@@ -20,6 +20,8 @@ GREYS = {
     "gamma": 0.4, "contrast": 0.3, "brightness": 0.1, "noise": 0.05, "blur": 1.0,
     "recompression": 1.0, "exposure": 0.3, "photon_noise": 0.1, "cast": 1.0, "marker": 1.0,
 }  # fmt: skip
+HOW_MUCH = {"wider_blur": (1.3, "blur"), "harder_compression": (22, "recompression")}
+"""Of a change that is on, how much further it may go."""
 ROWS, COLUMNS = 160, 128
 
 
@@ -54,7 +56,7 @@ def film() -> np.ndarray:
 
 
 def test_every_change_is_either_of_place_or_of_grey() -> None:
-    assert PLACES.keys() | GREYS.keys() == NOTHING.keys()
+    assert PLACES.keys() | GREYS.keys() | HOW_MUCH.keys() == NOTHING.keys()
 
 
 @pytest.mark.parametrize("name", [*PLACES, "all"])
@@ -103,6 +105,22 @@ def test_each_change_changes_something_and_the_same_seed_changes_it_alike(name: 
     assert not np.array_equal(made[0], still)
     if name not in ("mirror", "half_turn", "flip", "recompression"):
         assert made[0].tobytes() != made[2].tobytes()
+
+
+@pytest.mark.parametrize("name", HOW_MUCH)
+def test_how_far_a_change_may_go_matters_where_it_is_on(name: str) -> None:
+    much, change = HOW_MUCH[name]
+
+    def made(**more: float) -> list[bytes]:
+        augmentation = Augmentation(**{**NOTHING, **more})
+        drawn = [np.random.default_rng(seed) for seed in range(8)]
+        return [
+            augmentation.apply(film(), [], rows=ROWS, columns=COLUMNS, generator=one)[0].tobytes()
+            for one in drawn
+        ]
+
+    assert made(**{name: much}) == made()
+    assert made(**{name: much, change: 1.0}) != made(**{change: 1.0})
 
 
 @pytest.mark.parametrize("name", GREYS)

@@ -74,7 +74,8 @@ class OptimizerRecipe:
         fractured_share: Share of fractured films among them.
         average_decay: Decay of the exponential moving average of the weights that is kept.
         patience: Epochs without a better inner loss before the training stops.
-        precision: `bf16-mixed` computes in half precision where that is safe; `32-true` never.
+        precision: `bf16-mixed` computes in half precision where that is safe, and not where the
+            processor would emulate it; `32-true` never.
     """
 
     learning_rate: float = 1e-3
