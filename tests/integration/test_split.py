@@ -64,6 +64,7 @@ def test_a_split_that_cannot_be_made_is_a_sentence(
     assert not (tmp_path / "s.json").exists()
 
 
+@pytest.mark.timeout(900)
 def test_a_training_keeps_to_a_passport_and_refuses_another_release_s(
     tiny_release: Path, run_folder: Path, command: Command, tmp_path: Path
 ) -> None:

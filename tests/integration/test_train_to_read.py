@@ -23,6 +23,7 @@ from fracturax.reporting import schema
 from tiny_release import write_release
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
+pytestmark = pytest.mark.timeout(900)  # the first test waits for a training
 Command = Callable[..., Any]
 
 
