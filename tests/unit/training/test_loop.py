@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from fracturax.core.errors import ModelError
-from fracturax.training.loop import AveragedModule, run_training
+from fracturax.training.loop import AveragedModule, affordable, run_training
 
 
 class Squares(AveragedModule):
@@ -57,3 +57,20 @@ def test_a_loss_that_is_no_number_ends_a_training_and_leaves_nothing_finished(
     with pytest.raises(ModelError, match=r"nan at step 5; lower the learning rate"):
         train(Squares, values, tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "has_gpu", "expected"),
+    [
+        ("AVX2", False, "32-true"),
+        ("AVX512", False, "bf16-mixed"),
+        ("AVX2", True, "bf16-mixed"),
+    ],
+)
+def test_bfloat16_that_would_be_emulated_gives_way(
+    capability: str, has_gpu: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert affordable("bf16-mixed") == expected
+    assert affordable("32-true") == "32-true"
