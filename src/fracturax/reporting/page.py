@@ -192,6 +192,7 @@ def _film(
 ) -> _Film:
     rows, columns = image.pixels.shape[-2:]
     shown = display_pixels(image, slice_index=view.slice)
+    px = max(rows, columns) / 34
     heat = answer.activation
     if heat is not None and view.slice is not None:
         heat = heat.plane(view.slice)
@@ -205,8 +206,8 @@ def _film(
         picture=data_uri(shrink(shown, longest_px=longest_px), quality=92),
         heat=None if heat is None else _heat(heat),
         facts=tuple(film_facts(image, answer)),
-        label_px=max(rows, columns) / 34,
-        labels=_labels(answer, view, rows=rows, columns=columns, px=max(rows, columns) / 34),
+        label_px=px,
+        labels=_labels(answer, view, rows=rows, columns=columns, px=px),
     )
 
 
