@@ -1,7 +1,7 @@
 """The networks of the folds of the radiograph model, kept to measure new things out of fold.
 
-    python benchmarks/accuracy/xray_folds.py keep RUNS/xray      # after a training
-    python benchmarks/accuracy/xray_folds.py harden RUNS --root FRACATLAS
+    python benchmarks/accuracy/xray_folds.py keep RUNS/xray --weights MOBILENET  # after a training
+    python benchmarks/accuracy/xray_folds.py harden RUNS --root FRACATLAS --weights MOBILENET
     python benchmarks/accuracy/xray_folds.py bundles FOLDER      # writes FOLDER/fold-0, ...
     python benchmarks/accuracy/xray_folds.py publish FOLDER --root FRACATLAS \
         --weights MOBILENET --version-name 2026.18
@@ -63,35 +63,37 @@ def main() -> None:
     parser.add_argument("--weights", default="imagenet", help="what the networks began from")
     parser.add_argument("--version-name", help="version of the bundle, to publish")
     options = parser.parse_args()
+    recipe = load_recipe(RECIPE).with_weights(options.weights)
     if options.what == "keep":
-        keep(options.folder)
+        keep(recipe, options.folder)
     elif options.what == "harden":
-        harden(load_recipe(RECIPE), options.folder, root=options.root)
+        harden(recipe, options.folder, root=options.root)
     elif options.what == "publish":
-        recipe = load_recipe(RECIPE).with_weights(options.weights)
         publish_again(recipe, options.folder, root=options.root, version=options.version_name)
     else:
         for bundle in fold_bundles(options.folder):
             print(bundle.folder)
 
 
-def keep(run: Path) -> None:
+def keep(recipe: Recipe, run: Path) -> None:
     """Keep the networks of a finished and published run."""
-    recipe = load_recipe(RECIPE)
     for fold in range(recipe.data.folds):
         folder = KEPT / f"fold-{fold}"
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("model", "closer"):
             file = f"{name}.safetensors"
             shutil.copyfile(bundle_folder(run, fold) / file, folder / file)
-        stages = [run / f"fold-{fold}" / stage / "checkpoint.json" for stage in recipe.stages()]
-        rows = [json.loads(one.read_text())["curves"] for one in stages]
+        states = [run / f"fold-{fold}" / stage / "checkpoint.json" for stage in recipe.stages()]
+        rows = [json.loads(one.read_text())["curves"] for one in states]
         text = json.dumps([row for stage in rows for row in stage], indent=1) + "\n"
         (folder / CURVES).write_text(text, encoding="utf-8")
-    if recipe.second is not None:
+    # Of a second opinion a bundle holds the graph alone.
+    if stages := recipe.second_stages():
         for part in (*(f"fold-{fold}" for fold in range(recipe.data.folds)), FINAL):
-            last = list(recipe.second_stages())[-1]
-            keep_second(run / part / "second" / last, recipe, KEPT / part)
+            # All stages are finished: this only loads them.
+            second = train_stages(stages, (), (), folder=run / part / "second").network
+            (KEPT / part).mkdir(parents=True, exist_ok=True)
+            write_halves(second, KEPT / part / "second.safetensors")
 
 
 def harden(recipe: Recipe, folder: Path, *, root: Path) -> None:
@@ -122,18 +124,6 @@ def harden(recipe: Recipe, folder: Path, *, root: Path) -> None:
             if name == "model" and fold is not None:
                 curves = json.loads((kept / CURVES).read_text("utf-8")) + trained.curves
                 (kept / CURVES).write_text(json.dumps(curves, indent=1) + "\n", encoding="utf-8")
-
-
-def keep_second(checkpoint: Path, recipe: Recipe, folder: Path) -> None:
-    """Keep the network of a second opinion, of which a bundle holds the graph alone."""
-    network = _build(recipe.second_stages()[""])
-    folder.mkdir(parents=True, exist_ok=True)
-    state = load_weights(checkpoint / "checkpoint.safetensors")
-    kept = "average."
-    network.load_state_dict(
-        {name[len(kept) :]: one for name, one in state.items() if name.startswith(kept)}
-    )
-    write_halves(network, folder / "second.safetensors")
 
 
 def fold_bundles(folder: Path) -> list[Bundle]:
