@@ -68,8 +68,8 @@ def trunk_probability(regions: npt.NDArray[np.float64]) -> float:
 def unsuitable_regions(regions: npt.NDArray[np.float64]) -> str | None:
     """Return why a film is refused for the regions it shows, or None.
 
-    Texture cannot tell a chest or an abdomen, which are bones in soft tissue too. But no film of
-    a limb, hip or shoulder shows hip and shoulder at once.
+    Texture cannot tell a chest or an abdomen, which are bones in soft tissue too. But of films of
+    a limb, hip or shoulder only a few, of small children, show hip and shoulder at once.
 
     Args:
         regions: Probabilities in the order of `REGIONS`.
