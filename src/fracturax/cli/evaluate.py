@@ -13,9 +13,12 @@ from fracturax.cli.console import JsonOption, print_json, progress, words
 from fracturax.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fracturax.core.case import Case
     from fracturax.evaluation import Evaluation
+    from fracturax.models.runtime import XrayPredictor
     from fracturax.pipelines.corrupt import Robustness
-    from fracturax.pipelines.table_report import TableReport
+    from fracturax.pipelines.evaluate import Judgement
+    from fracturax.pipelines.table_report import TableOptions, TableReport
 
 
 class Unit(StrEnum):
@@ -121,14 +124,56 @@ def evaluate(
     )
     is_table = subject.endswith(".csv")
     _check_corrupt(subject, corrupt=corrupt, sample=sample, is_table=is_table)
+    result: Evaluation | TableReport | Robustness
     if is_table:
         from fracturax.pipelines.table_evaluation import evaluate_predictions
 
-        report = evaluate_predictions(Path(subject), options, boxes=boxes)
+        result = evaluate_predictions(Path(subject), options, boxes=boxes)
         if out is not None:
-            _write(report, out, bundle=bundle, passport=passport, recipe=recipe)
-        _print(report, as_json=as_json)
-        return
+            _write(result, out, bundle=bundle, passport=passport, recipe=recipe)
+    elif corrupt:
+        from fracturax.pipelines.corrupt import measure_robustness
+
+        model, cases = _open(subject, dataset, root=root, split=split, boxes=boxes)
+        result = measure_robustness(
+            model,
+            cases,
+            most=sample,
+            seed=seed,
+            resamples=resamples,
+            allow_training_films=allow_training_films,
+            progress=progress,
+        )
+        if out is not None:
+            result.write(out)
+    else:
+        from fracturax.evaluation.localization import write_boxes
+        from fracturax.pipelines.evaluate import evaluate as judge
+
+        model, cases = _open(subject, dataset, root=root, split=split, boxes=boxes)
+        judgement = judge(
+            model,
+            cases,
+            resamples=resamples,
+            allow_training_films=allow_training_films,
+            progress=progress,
+        )
+        if table is not None:
+            judgement.table.write_csv(table, judgement.columns)
+        if out is not None:
+            source = f"{subject} on {dataset}"
+            report = _report(judgement, options, source, of_memory=allow_training_films)
+            _write(report, out, bundle=subject, passport=passport, recipe=recipe)
+            judgement.table.write_csv(out / "predictions.csv", judgement.columns)
+            write_boxes(judgement.assessed, out / "boxes.csv")
+        result = judgement.evaluation
+    _print(result, as_json=as_json)
+
+
+def _open(
+    subject: str, dataset: str, *, root: Path | None, split: str, boxes: Path | None
+) -> tuple[XrayPredictor, tuple[Case, ...]]:
+    """Open a model, and the data set it is evaluated on."""
     if root is None:
         raise ConfigError(
             "a model is evaluated on a data set", got="no --root", cure="give its folder"
@@ -144,52 +189,27 @@ def evaluate(
     from fracturax.models.runtime import XrayPredictor
 
     model = XrayPredictor(load_bundle(subject), threads=1)
-    cases = open_dataset(dataset, root=root, split=split)
-    if corrupt:
-        from fracturax.pipelines.corrupt import measure_robustness
+    return model, open_dataset(dataset, root=root, split=split)
 
-        robustness = measure_robustness(
-            model,
-            cases,
-            most=sample,
-            seed=seed,
-            resamples=resamples,
-            allow_training_films=allow_training_films,
-            progress=progress,
-        )
-        if out is not None:
-            robustness.write(out)
-        _print(robustness, as_json=as_json)
-        return
+
+def _report(
+    judgement: Judgement, options: TableOptions, source: str, *, of_memory: bool
+) -> TableReport:
+    """Make of a model's answers the report that a table of them would give."""
+    from fracturax.pipelines.box_report import BoxReport
     from fracturax.pipelines.evaluate import MEMORY_NOTE
-    from fracturax.pipelines.evaluate import evaluate as judge
+    from fracturax.pipelines.table_columns import join_units
+    from fracturax.pipelines.table_evaluation import evaluate_units
 
-    judgement = judge(
-        model,
-        cases,
-        resamples=resamples,
-        allow_training_films=allow_training_films,
-        progress=progress,
+    units = join_units(
+        judgement.table, judgement.columns, by=options.by, unit=options.unit, rule=options.rule
     )
-    if table is not None:
-        judgement.table.write_csv(table, judgement.columns)
-    if out is not None:
-        from fracturax.evaluation.localization import write_boxes
-        from fracturax.pipelines.box_report import BoxReport
-        from fracturax.pipelines.table_columns import join_units
-        from fracturax.pipelines.table_evaluation import evaluate_units
-
-        units = join_units(
-            judgement.table, judgement.columns, by=options.by, unit=options.unit, rule=options.rule
-        )
-        if allow_training_films:
-            units = replace(units, notes=(MEMORY_NOTE, *units.notes))
-        found = BoxReport.of(judgement.table, judgement.assessed, resamples=resamples, seed=seed)
-        report = evaluate_units(units, options, source=f"{subject} on {dataset}", boxes=found)
-        _write(report, out, bundle=subject, passport=passport, recipe=recipe)
-        judgement.table.write_csv(out / "predictions.csv", judgement.columns)
-        write_boxes(judgement.assessed, out / "boxes.csv")
-    _print(judgement.evaluation, as_json=as_json)
+    if of_memory:
+        units = replace(units, notes=(MEMORY_NOTE, *units.notes))
+    found = BoxReport.of(
+        judgement.table, judgement.assessed, resamples=options.resamples, seed=options.seed
+    )
+    return evaluate_units(units, options, source=source, boxes=found)
 
 
 def _check_corrupt(subject: str, *, corrupt: bool, sample: int | None, is_table: bool) -> None:

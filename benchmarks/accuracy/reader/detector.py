@@ -1,0 +1,402 @@
+"""A detector of torchvision in the folds of the radiograph model: FCOS on MobileNetV2, its peer.
+
+    python benchmarks/accuracy/reader/detector.py train --root FRACATLAS --weights FILE --out RUNS
+    python benchmarks/accuracy/reader/detector.py compare
+
+`train` fits FCOS (Tian et al., ICCV 2019) with a pyramid of 128 channels over the strides 8, 16 and
+32 of an ImageNet MobileNetV2: folds, input, augmentations and balance of the first look in
+`recipes/xray.toml`, and about as many minutes of two cores. It writes what it finds in the films
+it never saw, from both views, into `tables/`; a run that was stopped goes on.
+
+`compare` writes `detector.json` and `detector.md`: mAP50, mAP50-95, sensitivity by free response,
+AUROC of the best box's score, and the paired differences of the packaged model on the same films:
+by a bootstrap of patient groups, that of AUROC by DeLong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import rankdata
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision.models.detection import FCOS
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.ops import FeaturePyramidNetwork
+
+from fracturax.core.case import Case
+from fracturax.datasets.clean_list import read_clean_list
+from fracturax.datasets.passport import Split
+from fracturax.evaluation import (
+    PredictionTable,
+    delong_test,
+    group_bootstrap_weighted,
+)
+from fracturax.evaluation.localization import (
+    COCO_THRESHOLDS,
+    ImageDetections,
+    Matches,
+    average_precision,
+    boxes_as_array,
+    froc_of_matches,
+    match_images,
+    read_boxes,
+    sensitivity_at_false_positives,
+    write_boxes,
+)
+from fracturax.imaging.size import image_size
+from fracturax.models.backbones import MobileNetV2
+from fracturax.models.boxes import join_boxes
+from fracturax.pipelines.train import TrainingData, prepare_training_data
+from fracturax.training.batches import (
+    AugmentedFilms,
+    BalancedDraws,
+    Batch,
+    ExactFilms,
+    StoredFilm,
+    collate,
+)
+from fracturax.training.checkpoint import stage_sha256
+from fracturax.training.loop import AveragedModule, Trained, run_training
+from fracturax.training.recipe import Recipe, load_recipe
+from fracturax.transforms.frame import Frame
+
+HERE = Path(__file__).parent
+XRAY = HERE.parent / "xray"
+RECIPES = HERE.parents[2] / "recipes"
+TABLE = HERE / "tables" / "detector.csv"
+BOXES = HERE / "tables" / "detector_boxes.csv"
+
+WIDTH = 128
+EPOCHS = 8
+"""Of 2,080 films, as in the first look."""
+LEARNING_RATE = 3e-4
+FALSE_BOXES = 0.5
+"""A film, at which sensitivity is told."""
+FOUND = (
+    "mAP50, fractured films",
+    "mAP50-95, fractured films",
+    "mAP50, all films",
+    f"sensitivity at {FALSE_BOXES} false boxes a film",
+)
+
+
+def main() -> None:
+    """Train, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("train", "compare"))
+    parser.add_argument("--root", type=Path, help="folder of FracAtlas, to train")
+    parser.add_argument("--weights", help="MobileNetV2's file of weights, to train")
+    parser.add_argument("--out", type=Path, help="folder of the runs, to train")
+    options = parser.parse_args()
+    if options.what == "compare":
+        compare()
+        return
+    recipe = load_recipe(RECIPES / "xray.toml").with_weights(options.weights)
+    data = prepare_training_data(
+        recipe,
+        root=options.root,
+        split=Split.read(XRAY / "split.json"),
+        unwanted=read_clean_list(RECIPES / "xray-clean.csv"),
+    )
+    train(recipe, data, out=options.out)
+
+
+class _Features(nn.Module):
+    """A pyramid of equally wide maps over a backbone, as torchvision's detectors want it."""
+
+    out_channels = WIDTH
+
+    def __init__(self, weights: str) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2(weights)
+        self.pyramid = FeaturePyramidNetwork(list(MobileNetV2.channels), WIDTH)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        maps = self.backbone(images)
+        levels: dict[str, Tensor] = self.pyramid(dict(zip("012", maps, strict=True)))
+        return levels
+
+
+class _Head(FCOSHead):
+    """FCOS's own, whose answers leave bfloat16 before they are summed to a loss."""
+
+    def forward(self, x: list[Tensor]) -> dict[str, Tensor]:
+        return {name: answer.float() for name, answer in super().forward(x).items()}
+
+
+def build_detector(recipe: Recipe) -> FCOS:
+    """Build the detector for inputs of the recipe's plan, with the weights it begins from."""
+    plan = recipe.plan
+    sizes = tuple((stride,) for stride in MobileNetV2.strides)
+    anchors = AnchorGenerator(sizes, ((1.0,),) * len(sizes))
+    detector = FCOS(
+        _Features(recipe.network.weights),
+        num_classes=2,
+        anchor_generator=anchors,
+        head=_Head(WIDTH, anchors.num_anchors_per_location()[0], 2),
+        min_size=min(plan.rows, plan.columns),
+        max_size=max(plan.rows, plan.columns),
+        score_thresh=0.01,
+        nms_thresh=0.5,
+        detections_per_img=30,
+        _skip_resize=True,
+    )
+    return detector.to(memory_format=torch.channels_last)
+
+
+class DetectorModule(AveragedModule):
+    """A detector, the moving average of its weights, and its optimizer."""
+
+    def __init__(self, network: FCOS, recipe: Recipe, total_steps: int) -> None:
+        options = recipe.optimizer
+        super().__init__(network, seed=recipe.seed, average_decay=options.average_decay)
+        self.recipe, self.total_steps = recipe, total_steps
+        blocks = list(network.backbone.backbone.features)
+        for block in blocks[: recipe.network.frozen_blocks]:
+            block.requires_grad_(False)
+
+    def terms(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of the loss of a batch, as torchvision weighs them."""
+        targets = [
+            {
+                "boxes": boxes[:, [1, 0, 3, 2]].reshape(-1, 4),
+                "labels": torch.ones(len(boxes), dtype=torch.int64),
+            }
+            for boxes in batch.boxes
+        ]
+        losses: dict[str, Tensor] = network(_colors(batch.images), targets)
+        return losses
+
+    def configure_optimizers(self):
+        """AdamW, one cycle of the learning rate."""
+        options = self.recipe.optimizer
+        learned = [one for one in self.network.parameters() if one.requires_grad]
+        optimizer = torch.optim.AdamW(
+            learned, lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        return self.in_one_cycle(
+            optimizer, total_steps=self.total_steps, final_share=options.final_share
+        )
+
+
+def _colors(images: Tensor) -> list[Tensor]:
+    """Return each film as the three equal colours that torchvision normalizes."""
+    return list(images.expand(-1, 3, -1, -1))
+
+
+def train(recipe: Recipe, data: TrainingData, *, out: Path) -> None:
+    """Train in every fold, and write what is found in the films held out."""
+    pace = replace(recipe.optimizer, epochs=EPOCHS, learning_rate=LEARNING_RATE)
+    stage = replace(recipe, name="detector", optimizer=pace)
+    seen: dict[str, ImageDetections] = {}
+    for fold in range(recipe.data.folds):
+        films: list[StoredFilm] = []
+        others: list[tuple[Case, StoredFilm]] = []
+        for case, film in zip(data.cases, data.films, strict=True):
+            if data.split.trains(case.name, fold):
+                films.append(film)
+            else:
+                others.append((case, film))
+        trained = train_detector(stage, films, folder=out / f"fold-{fold}")
+        found = find_boxes(trained.network, [film for _, film in others])
+        for (case, film), (placed, scores) in zip(others, found, strict=True):
+            boxes = _frame(stage, case).turn_boxes_back(film.placement.boxes_to_original(placed))
+            there = boxes_as_array(case.reference.boxes or ())
+            seen[case.name] = ImageDetections(case.name, case.name, boxes, scores, there)
+    images = [seen[case.name] for case in data.cases]
+    records = []
+    for case, image in zip(data.cases, images, strict=True):
+        best = float(image.scores.max(initial=0.0))
+        records.append(
+            {
+                "case": case.name,
+                "image": case.name,
+                "patient_key": case.patient_key,
+                "reference": int(case.reference.fracture),
+                "probability": best,
+                "status": "fracture" if best >= 0.5 else "no_fracture",
+                "fold": data.split.fold_of[case.name],
+                "model": stage.name,
+            }
+        )
+    PredictionTable.from_records(records).write_csv(TABLE)
+    write_boxes(images, BOXES)
+
+
+def train_detector(recipe: Recipe, films: Sequence[StoredFilm], *, folder: Path) -> Trained:
+    """Train one detector; a run that was stopped goes on from its last epoch."""
+    torch.manual_seed(recipe.seed)
+    options = recipe.optimizer
+    marked = [film for film in films if film.reference.boxes is not None]
+    steps = options.epochs * (options.epoch_films // options.batch_size)
+
+    def loaders(first_epoch: int) -> tuple[DataLoader, DataLoader]:
+        batches = DataLoader(
+            AugmentedFilms(marked, recipe),
+            batch_size=options.batch_size,
+            sampler=BalancedDraws(marked, recipe, first_epoch=first_epoch),
+            collate_fn=collate,
+            drop_last=True,
+        )
+        return batches, DataLoader(ExactFilms(()), collate_fn=collate)
+
+    return run_training(
+        DetectorModule(build_detector(recipe), recipe, steps),
+        loaders,
+        folder=folder,
+        stage=stage_sha256({**recipe.as_document(), "detector": f"FCOS, {WIDTH}"}, None),
+        epochs=options.epochs,
+        precision=options.precision,
+    )
+
+
+@torch.inference_mode()
+def find_boxes(
+    network: nn.Module, films: Sequence[StoredFilm]
+) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Return boxes and scores in each film, in input pixels: those of both views joined."""
+    found = []
+    for batch in DataLoader(ExactFilms(films), batch_size=16, collate_fn=collate):
+        columns = batch.images.shape[3]
+        upright = network(_colors(batch.images))
+        mirrored = network(_colors(batch.images.flip(3)))
+        for one, other in zip(upright, mirrored, strict=True):
+            boxes, turned = _boxes_of(one), _boxes_of(other)
+            turned[:, [1, 3]] = columns - turned[:, [3, 1]]
+            scores = [view["scores"].double().numpy() for view in (one, other)]
+            found.append(join_boxes(np.concatenate([boxes, turned]), np.concatenate(scores)))
+    return found
+
+
+def _boxes_of(answer: dict[str, Tensor]) -> npt.NDArray[np.float64]:
+    """Return boxes of torchvision's, columns first, as rows first."""
+    boxes: npt.NDArray[np.float64] = answer["boxes"].double().numpy()[:, [1, 0, 3, 2]]
+    return boxes
+
+
+def _frame(recipe: Recipe, case: Case) -> Frame:
+    assert case.path is not None, "a released film is a file"
+    return recipe.plan.frame_of(np.empty(image_size(case.path), np.uint8))
+
+
+def compare() -> None:
+    """Compare what was found with what the packaged model's networks found in the same films."""
+    ours, own = _answers(XRAY / "out_of_fold.csv", XRAY / "out_of_fold_boxes.csv")
+    peer, other = _answers(TABLE, BOXES)
+    names = [case for case in ours.case.tolist() if case in set(peer.case.tolist())]
+    ours, peer = (_in_order(table, names) for table in (ours, peer))
+    assert (ours.reference == peer.reference).all(), "the references differ"
+    assert (ours.fold == peer.fold).all(), "the folds differ"
+    matches = [
+        match_images([found[name] for name in names], thresholds=COCO_THRESHOLDS)
+        for found in (own, other)
+    ]
+
+    def statistics(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        values = [_found(one, weights) for one in matches]
+        return np.concatenate([*values, values[0] - values[1]])
+
+    drawn = group_bootstrap_weighted(
+        ours.patient_key, statistics, generator=np.random.default_rng(0)
+    )
+    all_films = statistics(np.ones(len(names), np.int64))
+    document: dict[str, object] = {
+        "films": len(names),
+        "fractures": int(matches[0].references.sum()),
+        "detector": f"FCOS, MobileNetV2, {WIDTH} channels, {EPOCHS * 2080} films a fold",
+    }
+    for row, word in enumerate(FOUND):
+        document[word] = {
+            model: {"value": float(all_films[at]), "interval": drawn.interval(at)}
+            for model, at in (
+                ("ours", row),
+                ("peer", row + len(FOUND)),
+                ("difference", row + 2 * len(FOUND)),
+            )
+        }
+    test = delong_test(ours.reference, within_folds(ours), within_folds(peer))
+    document["AUROC"] = {
+        "ours": {"value": test.auroc_a},
+        "peer": {"value": test.auroc_b},
+        "difference": {"value": test.difference, "interval": (test.low, test.high)},
+    }
+    (HERE / "detector.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    text = _as_markdown(document)
+    (HERE / "detector.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _found(matches: Matches, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return what `FOUND` names, in its order."""
+    fractured = average_precision(matches, weights=weights * matches.is_abnormal)
+    at_half = matches.at(0.5)
+    curve = froc_of_matches(at_half, weights=weights)
+    return np.array(
+        [
+            fractured[0],
+            fractured.mean(),
+            average_precision(at_half, weights=weights)[0],
+            sensitivity_at_false_positives(curve, [FALSE_BOXES])[0],
+        ]
+    )
+
+
+def _answers(table: Path, boxes: Path) -> tuple[PredictionTable, dict[str, ImageDetections]]:
+    answers = PredictionTable.from_csv(table)
+    return answers, {image.case: image for image in read_boxes(boxes, answers)}
+
+
+def _in_order(table: PredictionTable, names: Sequence[str]) -> PredictionTable:
+    row_of = {case: row for row, case in enumerate(table.case.tolist())}
+    return table.take([row_of[name] for name in names])
+
+
+def within_folds(table: PredictionTable) -> npt.NDArray[np.float64]:
+    """Return each film's rank within its fold: networks of two folds differ in their scale."""
+    ranks = np.empty(len(table))
+    for fold in np.unique(table.fold):
+        rows = table.fold == fold
+        ranks[rows] = rankdata(table.probability[rows]) / rows.sum()
+    return ranks
+
+
+def _as_markdown(document: dict) -> str:
+    lines = [
+        "# A detector in the same folds",
+        "",
+        f"{document['detector']}, from ImageNet, beside the packaged model: {document['films']}",
+        f"films of FracAtlas with {document['fractures']} fractures, each read from both views by",
+        "networks that never saw it or a film of its group. Intervals by a bootstrap of patient",
+        "groups, that of AUROC's difference by DeLong, 95 %. A film's score is its best box's.",
+        "",
+        "| | ours | FCOS | ours less FCOS |",
+        "|---|---|---|---|",
+    ]
+    for word in (*FOUND, "AUROC"):
+        row = document[word]
+        lines.append(
+            f"| {word} | {_cell(row['ours'])} | {_cell(row['peer'])} "
+            f"| {_cell(row['difference'], sign='+')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: dict, sign: str = "") -> str:
+    text = f"{value['value']:{sign}.3f}"
+    if "interval" in value:
+        low, high = value["interval"]
+        text += f" ({low:{sign}.3f} to {high:{sign}.3f})"
+    return text
+
+
+if __name__ == "__main__":
+    main()
