@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import fracturax as fx
 from fracturax.core.image import Step
+from fracturax.datasets.splits import DroppedCase
 from fracturax.models.bundle import load_bundle, write_bundle
+from fracturax.pipelines.card import write_card
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "xray"
 
 
 def test_the_planted_fracture_is_found_where_it_was_planted() -> None:
@@ -57,3 +62,14 @@ def test_a_bundle_with_steps_travels(tmp_path: Path) -> None:
     assert again.sha256 == plan.sha256 == written.identity().plan_sha256
     film = fx.open(fx.example_study_folder() / "leg").radiographs[0]
     assert again.prepare(film).pixels.tobytes() == plan.prepare(film).pixels.tobytes()
+
+
+def test_the_packaged_card_says_what_the_kept_results_say(tmp_path: Path) -> None:
+    def kept(name: str):
+        return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+    bundle = load_bundle("xray")
+    results = {**kept("evaluation"), "scope": kept("scope"), "blank": kept("blank")}
+    dropped = [DroppedCase(**one) for one in kept("dropped")]
+    write_card(tmp_path / "card.md", bundle.manifest, results, dropped)
+    assert (tmp_path / "card.md").read_text(encoding="utf-8") == bundle.card
