@@ -101,11 +101,22 @@ class CloserLook:
         graph: Its ONNX file.
         window: How its windows are cut.
         strides: Strides of its detection head's levels, finest first.
+        widths: Widths of windows in reading, as multiples of those of `window`: the first of all
+            of them; with each of the others the best candidates are looked at once more, and what
+            is said of them is averaged.
+
+    Raises:
+        ModelError: If there is no width, or one is not above 0.
     """
 
     graph: str
     window: WindowPlan
     strides: tuple[int, ...]
+    widths: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if not self.widths or not min(self.widths) > 0:
+            raise ModelError("windows of a closer look have a width", got=str(self.widths))
 
 
 @dataclass(frozen=True)
@@ -310,5 +321,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
     for name in _LATER:
         if getattr(manifest, name) == plainest[name]:
             del document[name]
+    if manifest.closer is not None and manifest.closer.widths == (1.0,):
+        del document["closer"]["widths"]
     plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain

@@ -2,7 +2,8 @@
 
 A first look sees the whole film and places a box of 25 pixels some 4 pixels off. The closer look
 sees each candidate enlarged and says again where the fracture is, and whether there is one
-(cascade of Cai and Vasconcelos, "Cascade R-CNN", CVPR 2018, on pixels instead of features).
+(cascade of Cai and Vasconcelos, "Cascade R-CNN", CVPR 2018, on pixels instead of features). The
+best candidates are looked at in windows of several widths, and the answers averaged.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _OVERLAP_JOINED = 0.5
 _OVERLAP_SAME = 0.4
 _REACH = 1 / 3
 """A window answers for boxes whose centre is this near its own, in sides of the window."""
+_LOOKED_AT_AGAIN = 2
+"""How many of the best candidates of a film are looked at in windows of other widths."""
 
 
 class CloserReader:
@@ -50,24 +53,47 @@ class CloserReader:
         """
         return take_detail(pixels, placement, self._plan, self._look.window.detail)
 
-    def look(self, detail: Detail, boxes: Boxes, *, mirrored: bool = True) -> tuple[Boxes, Logits]:
+    def look(
+        self, detail: Detail, boxes: Boxes, suspicion: Logits, *, mirrored: bool = True
+    ) -> tuple[Boxes, Logits]:
         """Place candidate boxes anew and say how much each looks like a fracture.
 
         Args:
             detail: Of the film.
             boxes: Candidates in pixels of the original, shape `(n, 4)`.
-            mirrored: Whether each window is also read mirrored, and both answers are averaged.
+            suspicion: Their logits of the first look, shape `(n,)`.
+            mirrored: Whether each window is also read mirrored, and both answers are averaged, and
+                whether the best candidates are looked at in windows of other widths.
 
         Returns:
             Their new boxes, in the same order and pixels, and a logit each.
         """
         if len(boxes) == 0:
             return boxes, np.zeros(0)
+        first, *others = self._look.widths
+        placed, logits = self._read(detail, boxes, [first] * len(boxes), mirrored=mirrored)
+        if not (mirrored and others):
+            return placed, logits
+        best = np.argsort(-(suspicion + logits), kind="stable")[:_LOOKED_AT_AGAIN]
+        again, said = self._read(
+            detail, np.repeat(boxes[best], len(others), axis=0), others * len(best), mirrored=True
+        )
+        shape = (len(best), len(others))
+        placed[best] += again.reshape(*shape, 4).sum(axis=1)
+        logits[best] += said.reshape(shape).sum(axis=1)
+        placed[best] /= len(others) + 1
+        logits[best] /= len(others) + 1
+        return placed, logits
+
+    def _read(
+        self, detail: Detail, boxes: Boxes, widths: Sequence[float], *, mirrored: bool
+    ) -> tuple[Boxes, Logits]:
+        """Cut a window of a width about each box, and return what is said of it."""
         window = self._look.window
         cuts, matrices = [], []
-        for box in boxes * detail.zoom:
+        for box, width in zip(boxes * detail.zoom, widths, strict=True):
             center = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
-            side = window.side(box, scale=detail.scale)
+            side = width * window.side(box, scale=detail.scale)
             cut, matrix = cut_window(detail.pixels, center, side=side, size=window.size)
             cuts.append(cut)
             matrices.append(matrix)

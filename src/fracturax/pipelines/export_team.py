@@ -88,4 +88,4 @@ def _closer_look(recipe: Recipe) -> CloserLook | None:
     if recipe.closer is None:
         return None
     strides = BACKBONES[recipe.closer.network.backbone].strides
-    return CloserLook(f"{_CLOSER}.onnx", recipe.closer.window, strides)
+    return CloserLook(f"{_CLOSER}.onnx", recipe.closer.window, strides, recipe.closer.widths)

@@ -159,6 +159,10 @@ class CloserRecipe:
         hit_share: Share of the windows of fractured films that are about a fracture.
         candidate_share: Share of the other windows that are about a candidate of the first
             network; the rest is anywhere.
+        widths: Of windows in reading, as multiples of those in training; as in the bundle's
+            manifest. A candidate is larger than the fracture in it, so that a little less than 1
+            shows it as it was learned (Touvron et al., "Fixing the train-test resolution
+            discrepancy", NeurIPS 2019).
     """
 
     network: NetworkRecipe
@@ -169,6 +173,7 @@ class CloserRecipe:
     resize: float = 0.5
     hit_share: float = 0.7
     candidate_share: float = 0.7
+    widths: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True)
@@ -233,6 +238,8 @@ class Recipe:
             del document["harden"]
         elif self.harden.augmentation is not None:
             document["harden"]["augmentation"] = self.harden.augmentation.as_document()
+        if self.closer is not None and self.closer.widths == (1.0,):
+            del document["closer"]["widths"]
         if self.second is None:
             del document["second"]
         elif self.second.augmentation is not None:
@@ -262,7 +269,8 @@ class Recipe:
             network=self.closer.network,
             optimizer=self.closer.optimizer,
             loss=self.closer.loss,
-            closer=self.closer,
+            # What is learned does not depend on how it is read.
+            closer=replace(self.closer, widths=(1.0,)),
         )
 
     def second_stages(self) -> dict[str, Recipe]:
@@ -328,6 +336,8 @@ class Recipe:
                 got=f"{self.network.name} and {closer.network.name}",
                 cure="name both xray, or leave out the table [closer]",
             )
+        if not closer.widths or not min(closer.widths) > 0:
+            raise ConfigError("windows of a closer look have a width", got=str(closer.widths))
         coarsest = BACKBONES[closer.network.backbone].strides[-1]
         if closer.window.size % coarsest:
             raise ConfigError(

@@ -1,5 +1,7 @@
 """The closer look: where a network that knows the answer sends a candidate, the box goes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,9 +49,44 @@ def test_a_box_is_placed_where_the_network_sees_it() -> None:
     _, placement = PLAN.apply(film)
     reader = CloserReader(_bright_box, LOOK, PLAN)
     rough = np.array([[92.0, 66.0, 126.0, 110.0], [104.0, 52.0, 134.0, 90.0]])
-    placed, logits = reader.look(reader.detail_of(film, placement), rough)
+    placed, logits = reader.look(reader.detail_of(film, placement), rough, np.zeros(2))
     assert np.abs(placed - [100, 60, 130, 100]).max() < 2.0
     assert logits.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "expected"), [(True, [3.0, 1.0, 3.0]), (False, [1.0, 1.0, 1.0])]
+)
+def test_the_best_two_are_looked_at_in_windows_of_all_widths(
+    mirrored: bool, expected: list[float]
+) -> None:
+    film = _film()
+    _, placement = PLAN.apply(film)
+    seen: list[int] = []
+
+    def by_size(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Say 1 of the bright rectangle in the first windows, 3 and 5 in those that come later."""
+        logits, boxes = _bright_box(windows)
+        row = np.arange(len(windows)) % (len(windows) // (1 + mirrored))
+        said = 1.0 if not seen else np.where(row % 2 == 0, 3.0, 5.0)[:, None]
+        seen.append(len(windows))
+        return np.where(logits > 0, said, logits).astype(np.float32), boxes
+
+    reader = CloserReader(by_size, replace(LOOK, widths=(0.9, 1.1, 0.7)), PLAN)
+    rough = np.array([[92.0, 66.0, 126.0, 110.0], [104.0, 52.0, 134.0, 90.0], [99, 60, 130, 101]])
+    suspicion = np.array([2.0, -1.0, 0.5])
+    placed, logits = reader.look(
+        reader.detail_of(film, placement), rough, suspicion, mirrored=mirrored
+    )
+    assert logits.tolist() == expected
+    assert seen == ([6, 8] if mirrored else [3])
+    assert np.abs(placed - [100, 60, 130, 100]).max() < 2.0
+
+
+def test_windows_have_a_width() -> None:
+    for wrong in ((), (0.9, -1.0)):
+        with pytest.raises(ModelError, match="width"):
+            replace(LOOK, widths=wrong)
 
 
 def test_no_candidate_needs_no_look() -> None:
@@ -59,7 +96,7 @@ def test_no_candidate_needs_no_look() -> None:
     film = _film()
     _, placement = PLAN.apply(film)
     reader = CloserReader(never, LOOK, PLAN)
-    placed, logits = reader.look(reader.detail_of(film, placement), np.zeros((0, 4)))
+    placed, logits = reader.look(reader.detail_of(film, placement), np.zeros((0, 4)), np.zeros(0))
     assert len(placed) == len(logits) == 0
 
 
@@ -75,7 +112,7 @@ def test_what_lies_at_the_rim_of_a_window_is_another_candidate_s() -> None:
 
     look = CloserReader(two, LOOK, PLAN)
     placed, logits = look.look(
-        look.detail_of(film, placement), np.array([[200.0, 200.0, 240.0, 240.0]])
+        look.detail_of(film, placement), np.array([[200.0, 200.0, 240.0, 240.0]]), np.zeros(1)
     )
     assert logits.tolist() == [3.0]
     assert np.abs(placed - [200, 200, 240, 240]).max() < 2.0

@@ -65,7 +65,9 @@ def test_a_recipe_that_cannot_work_is_a_sentence(tmp_path: Path, text: str, word
 
 def test_the_shipped_recipe_has_the_hash_it_had_before_steps_and_later_augmentations() -> None:
     recipe = load_recipe(Path(__file__).parents[3] / "recipes" / "xray.toml")
-    assert sha256_of_document(replace(recipe, second=None, harden=None).as_document()) == (
+    assert recipe.closer is not None
+    before = replace(recipe, second=None, harden=None, closer=replace(recipe.closer, widths=(1.0,)))
+    assert sha256_of_document(before.as_document()) == (
         "1df36124d490cdcfea0df833d4d4f6967bff2d2c2d4800131408d89150a6a2f3"
     )
 
@@ -115,6 +117,22 @@ def test_both_networks_of_the_whole_film_are_hardened_after_all_their_own_stages
     assert closer is not None
     assert not closer.blanking.is_on
     assert closer.augmentation == recipe.augmentation
+
+
+def test_how_windows_are_read_changes_no_training(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    text = HEAD + "[network]\nname = 'xray'\n[closer]\nwidths = [1.0]\n" + CLOSER
+    path.write_text(text)
+    alike = load_recipe(path)
+    path.write_text(text.replace("[1.0]", "[0.9, 1.1]"))
+    wider = load_recipe(path)
+    assert wider.closer_stage() == alike.closer_stage()
+    assert "widths" not in alike.as_document()["closer"]
+    assert wider.as_document()["closer"]["widths"] == (0.9, 1.1)
+    for wrong in ("[]", "[0.9, 0.0]"):
+        path.write_text(text.replace("[1.0]", wrong))
+        with pytest.raises(ConfigError, match="width"):
+            load_recipe(path)
 
 
 def test_a_recipe_names_steps_as_tables(tmp_path: Path) -> None:
