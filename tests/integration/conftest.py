@@ -38,6 +38,8 @@ learning_rate = 1e-2
 precision = "32-true"
 """
 CLOSER = """
+[closer]
+widths = [0.9, 1.1]
 [closer.window]
 size = 48
 [closer.network]
