@@ -84,7 +84,7 @@ def speed() -> str:
     result = load("speed/reading.json")
     film, network = result["film"], result["network"]
     return (
-        f"On {result['machine']}, measured with model 2026.18: a 2140 × 1760 JPEG 2000 film from "
+        f"On {result['machine']}: a 2140 × 1760 JPEG 2000 film from "
         "file to JSON in "
         f"{1000 * film['total_s']:.0f} ms, {1000 * film['decode_s']:.0f} ms of it decoding; "
         f"a FracAtlas film in memory to its answer in "

@@ -1,22 +1,18 @@
 """A detector of torchvision in the folds of the radiograph model: FCOS on MobileNetV2, its peer.
 
-    python benchmarks/accuracy/reader/detector.py train --root FRACATLAS --weights FILE --out RUNS
-    python benchmarks/accuracy/reader/detector.py compare
+    python benchmarks/accuracy/reader/detector.py --root FRACATLAS --weights FILE --out RUNS
 
-`train` fits FCOS (Tian et al., ICCV 2019) with a pyramid of 128 channels over the strides 8, 16 and
+Fits FCOS (Tian et al., ICCV 2019) with a pyramid of 128 channels over the strides 8, 16 and
 32 of an ImageNet MobileNetV2: folds, input, augmentations and balance of the first look in
 `recipes/xray.toml`, 10,400 films a fold as in `plain.py`. It writes what it finds in the films it
 never saw, from both views, into `tables/`; a run that was stopped goes on.
 
-`compare` writes `detector.json` and `detector.md`: mAP50, mAP50-95, sensitivity by free response,
-AUROC of the best box's score, and the paired differences of the packaged model on the same films:
-by a bootstrap of patient groups, that of AUROC by DeLong.
+`boxes.py` compares it with the packaged model.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +20,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from boxes import FOUND, found
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.models.detection import FCOS
@@ -38,14 +32,10 @@ from fracturax.datasets.clean_list import read_clean_list
 from fracturax.datasets.passport import Split
 from fracturax.evaluation import (
     PredictionTable,
-    delong_test,
-    group_bootstrap_weighted,
 )
 from fracturax.evaluation.localization import (
     ImageDetections,
     boxes_as_array,
-    match_images,
-    read_boxes,
     write_boxes,
 )
 from fracturax.imaging.size import image_size
@@ -78,16 +68,12 @@ LEARNING_RATE = 3e-4
 
 
 def main() -> None:
-    """Train, or compare."""
+    """Train in every fold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("train", "compare"))
-    parser.add_argument("--root", type=Path, help="folder of FracAtlas, to train")
-    parser.add_argument("--weights", help="MobileNetV2's file of weights, to train")
-    parser.add_argument("--out", type=Path, help="folder of the runs, to train")
+    parser.add_argument("--root", type=Path, required=True, help="folder of FracAtlas")
+    parser.add_argument("--weights", help="MobileNetV2's file of weights")
+    parser.add_argument("--out", type=Path, help="folder of the runs")
     options = parser.parse_args()
-    if options.what == "compare":
-        compare()
-        return
     recipe = load_recipe(RECIPES / "xray.toml").with_weights(options.weights)
     data = prepare_training_data(
         recipe,
@@ -279,98 +265,6 @@ def _boxes_of(answer: dict[str, Tensor]) -> npt.NDArray[np.float64]:
 def _frame(recipe: Recipe, case: Case) -> Frame:
     assert case.path is not None, "a released film is a file"
     return recipe.plan.frame_of(np.empty(image_size(case.path), np.uint8))
-
-
-def compare() -> None:
-    """Compare what was found with what the packaged model's networks found in the same films."""
-    ours, own = _answers(XRAY / "out_of_fold.csv", XRAY / "out_of_fold_boxes.csv")
-    peer, other = _answers(TABLE, BOXES)
-    names = [case for case in ours.case.tolist() if case in set(peer.case.tolist())]
-    ours, peer = (_in_order(table, names) for table in (ours, peer))
-    assert (ours.reference == peer.reference).all(), "the references differ"
-    assert (ours.fold == peer.fold).all(), "the folds differ"
-    matches = [match_images([boxes[name] for name in names]) for boxes in (own, other)]
-
-    def statistics(weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        values = [found(one, weights) for one in matches]
-        return np.concatenate([*values, values[0] - values[1]])
-
-    drawn = group_bootstrap_weighted(
-        ours.patient_key, statistics, generator=np.random.default_rng(0)
-    )
-    all_films = statistics(np.ones(len(names), np.int64))
-    document: dict[str, object] = {
-        "films": len(names),
-        "fractures": int(matches[0].references.sum()),
-        "detector": f"FCOS, MobileNetV2, {WIDTH} channels, {EPOCHS * 2080} films a fold",
-    }
-    for row, word in enumerate(FOUND):
-        document[word] = {
-            model: {"value": float(all_films[at]), "interval": drawn.interval(at)}
-            for model, at in (
-                ("ours", row),
-                ("peer", row + len(FOUND)),
-                ("difference", row + 2 * len(FOUND)),
-            )
-        }
-    test = delong_test(ours.reference, within_folds(ours), within_folds(peer))
-    document["AUROC"] = {
-        "ours": {"value": test.auroc_a},
-        "peer": {"value": test.auroc_b},
-        "difference": {"value": test.difference, "interval": (test.low, test.high)},
-    }
-    (HERE / "detector.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    text = _as_markdown(document)
-    (HERE / "detector.md").write_text(text, encoding="utf-8")
-    print(text)
-
-
-def _answers(table: Path, boxes: Path) -> tuple[PredictionTable, dict[str, ImageDetections]]:
-    answers = PredictionTable.from_csv(table)
-    return answers, {image.case: image for image in read_boxes(boxes, answers)}
-
-
-def _in_order(table: PredictionTable, names: Sequence[str]) -> PredictionTable:
-    row_of = {case: row for row, case in enumerate(table.case.tolist())}
-    return table.take([row_of[name] for name in names])
-
-
-def within_folds(table: PredictionTable) -> npt.NDArray[np.float64]:
-    """Return each film's rank within its fold: networks of two folds differ in their scale."""
-    ranks = np.empty(len(table))
-    for fold in np.unique(table.fold):
-        rows = table.fold == fold
-        ranks[rows] = rankdata(table.probability[rows]) / rows.sum()
-    return ranks
-
-
-def _as_markdown(document: dict) -> str:
-    lines = [
-        "# A detector in the same folds",
-        "",
-        f"{document['detector']}, from ImageNet, beside the packaged model: {document['films']}",
-        f"films of FracAtlas with {document['fractures']} fractures, each read from both views by",
-        "networks that never saw it or a film of its group. Intervals by a bootstrap of patient",
-        "groups, that of AUROC's difference by DeLong, 95 %. A film's score is its best box's.",
-        "",
-        "| | ours | FCOS | ours less FCOS |",
-        "|---|---|---|---|",
-    ]
-    for word in (*FOUND, "AUROC"):
-        row = document[word]
-        lines.append(
-            f"| {word} | {_cell(row['ours'])} | {_cell(row['peer'])} "
-            f"| {_cell(row['difference'], sign='+')} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: dict, sign: str = "") -> str:
-    text = f"{value['value']:{sign}.3f}"
-    if "interval" in value:
-        low, high = value["interval"]
-        text += f" ({low:{sign}.3f} to {high:{sign}.3f})"
-    return text
 
 
 if __name__ == "__main__":
