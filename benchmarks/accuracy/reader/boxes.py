@@ -140,7 +140,8 @@ def _as_markdown(document: Mapping[str, Any]) -> str:
     lines = [
         f"# The packaged radiograph model beside {document['other']}",
         "",
-        f"{document['films']} films of FracAtlas with {document['fractures']} fractures, each read",
+        f"{document['films']} films of FracAtlas with {document['fractures']} fractures, of fold "
+        f"{', '.join(map(str, document['folds']))}, each read",
         "by networks that never saw it or a film of its group. Intervals by a bootstrap of patient",
         "groups, that of AUROC's difference by DeLong, 95 %.",
         "",
