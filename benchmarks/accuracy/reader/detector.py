@@ -31,9 +31,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from fracturax.core.case import Case
 from fracturax.datasets.clean_list import read_clean_list
 from fracturax.datasets.passport import Split
-from fracturax.evaluation import (
-    PredictionTable,
-)
+from fracturax.evaluation import PredictionTable
 from fracturax.evaluation.localization import (
     ImageDetections,
     boxes_as_array,
@@ -72,8 +70,8 @@ def main() -> None:
     """Train in every fold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder of FracAtlas")
-    parser.add_argument("--weights", help="MobileNetV2's file of weights")
-    parser.add_argument("--out", type=Path, help="folder of the runs")
+    parser.add_argument("--weights", required=True, help="MobileNetV2's file of weights")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     options = parser.parse_args()
     recipe = load_recipe(RECIPES / "xray.toml").with_weights(options.weights)
     data = prepare_training_data(

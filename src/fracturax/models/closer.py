@@ -54,7 +54,7 @@ class CloserReader:
         return take_detail(pixels, placement, self._plan, self._look.window.detail)
 
     def look(
-        self, detail: Detail, boxes: Boxes, suspicion: Logits, *, mirrored: bool = True
+        self, detail: Detail, boxes: Boxes, suspicion: Logits, *, thoroughly: bool = True
     ) -> tuple[Boxes, Logits]:
         """Place candidate boxes anew and say how much each looks like a fracture.
 
@@ -62,8 +62,8 @@ class CloserReader:
             detail: Of the film.
             boxes: Candidates in pixels of the original, shape `(n, 4)`.
             suspicion: Their logits of the first look, shape `(n,)`.
-            mirrored: Whether each window is also read mirrored, and both answers are averaged, and
-                whether the best candidates are looked at in windows of other widths.
+            thoroughly: Whether each window is also read mirrored, and the best candidates in
+                windows of other widths; answers are averaged.
 
         Returns:
             Their new boxes, in the same order and pixels, and a logit each.
@@ -71,18 +71,17 @@ class CloserReader:
         if len(boxes) == 0:
             return boxes, np.zeros(0)
         first, *others = self._look.widths
-        placed, logits = self._read(detail, boxes, [first] * len(boxes), mirrored=mirrored)
-        if not (mirrored and others):
+        placed, logits = self._read(detail, boxes, [first] * len(boxes), mirrored=thoroughly)
+        if not (thoroughly and others):
             return placed, logits
         best = np.argsort(-(suspicion + logits), kind="stable")[:_LOOKED_AT_AGAIN]
         again, said = self._read(
             detail, np.repeat(boxes[best], len(others), axis=0), others * len(best), mirrored=True
         )
         shape = (len(best), len(others))
-        placed[best] += again.reshape(*shape, 4).sum(axis=1)
-        logits[best] += said.reshape(shape).sum(axis=1)
-        placed[best] /= len(others) + 1
-        logits[best] /= len(others) + 1
+        times = len(self._look.widths)
+        placed[best] = (placed[best] + again.reshape(*shape, 4).sum(axis=1)) / times
+        logits[best] = (logits[best] + said.reshape(shape).sum(axis=1)) / times
         return placed, logits
 
     def _read(

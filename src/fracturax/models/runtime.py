@@ -321,7 +321,7 @@ class XrayPredictor:
         if self._closer is None or seen.detail is None:
             return boxes, {"box": logits}
         boxes, logits = boxes[: self._closer.at_most], logits[: self._closer.at_most]
-        placed, again = self._closer.look(seen.detail, boxes, logits, mirrored=mirrored)
+        placed, again = self._closer.look(seen.detail, boxes, logits, thoroughly=mirrored)
         chosen = same_once(placed, logits + again)
         return placed[chosen], {"box": logits[chosen], "closer": again[chosen]}
 

@@ -55,10 +55,10 @@ def test_a_box_is_placed_where_the_network_sees_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mirrored", "expected"), [(True, [3.0, 1.0, 3.0]), (False, [1.0, 1.0, 1.0])]
+    ("thoroughly", "expected"), [(True, [3.0, 1.0, 3.0]), (False, [1.0, 1.0, 1.0])]
 )
 def test_the_best_two_are_looked_at_in_windows_of_all_widths(
-    mirrored: bool, expected: list[float]
+    thoroughly: bool, expected: list[float]
 ) -> None:
     film = _film()
     _, placement = PLAN.apply(film)
@@ -67,7 +67,7 @@ def test_the_best_two_are_looked_at_in_windows_of_all_widths(
     def by_size(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Say 1 of the bright rectangle in the first windows, 3 and 5 in those that come later."""
         logits, boxes = _bright_box(windows)
-        row = np.arange(len(windows)) % (len(windows) // (1 + mirrored))
+        row = np.arange(len(windows)) % (len(windows) // (1 + thoroughly))
         said = 1.0 if not seen else np.where(row % 2 == 0, 3.0, 5.0)[:, None]
         seen.append(len(windows))
         return np.where(logits > 0, said, logits).astype(np.float32), boxes
@@ -76,10 +76,10 @@ def test_the_best_two_are_looked_at_in_windows_of_all_widths(
     rough = np.array([[92.0, 66.0, 126.0, 110.0], [104.0, 52.0, 134.0, 90.0], [99, 60, 130, 101]])
     suspicion = np.array([2.0, -1.0, 0.5])
     placed, logits = reader.look(
-        reader.detail_of(film, placement), rough, suspicion, mirrored=mirrored
+        reader.detail_of(film, placement), rough, suspicion, thoroughly=thoroughly
     )
     assert logits.tolist() == expected
-    assert seen == ([6, 8] if mirrored else [3])
+    assert seen == ([6, 8] if thoroughly else [3])
     assert np.abs(placed - [100, 60, 130, 100]).max() < 2.0
 
 
